@@ -1,0 +1,1 @@
+"""What users bring: read once, checked with all faults reported together, then frozen."""
