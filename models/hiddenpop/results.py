@@ -1,0 +1,248 @@
+"""Result directories: written whole or not at all, and what stands in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hiddenpop.errors import ResultError
+from hiddenpop.estimate import Estimate
+from hiddenpop.studies import copy_files
+
+__all__ = [
+    "STUDY_COPY",
+    "as_json",
+    "fill",
+    "read_run",
+    "summary",
+    "write_result",
+    "write_text",
+    "writing",
+]
+
+logger = logging.getLogger(__name__)
+
+STUDY_COPY = "study"
+"""Folder inside a result that holds everything the run read."""
+
+RUN = "run.json"
+
+
+def summary(estimate: Estimate, command: str, level: float = 0.95) -> dict[str, Any]:
+    """Everything a program would want of an estimate, at full precision."""
+    study, attrs = estimate.data, estimate.tree.attrs
+    areas = study.data.areas
+    return {
+        "study": study.name,
+        "title": study.title,
+        "family": estimate.family,
+        "quick": estimate.quick,
+        "observed": None,  # a synthesis has no list of people; families with lists have
+        "areas": [
+            {
+                "area": area,
+                "group": group,
+                "residents": float(areas.population[areas.index(area)]),
+                "N": estimate.users(area, group, level)._asdict(),
+                "prevalence_per_1000": estimate.prevalence(area, group, level)._asdict(),
+            }
+            for area in study.report.areas
+            for group in study.report.groups
+        ],
+        "comparisons": [
+            {
+                "area": area,
+                "other": other,
+                "group": group,
+                "probability": found.probability,
+                "ratio": found.ratio._asdict(),
+                "difference_per_1000": found.difference_per_1000._asdict(),
+            }
+            for area, other, group in study.report.compare
+            for found in [estimate.compare(area, other, group, level)]
+        ],
+        "shares": {name: estimate.rate(name, level)._asdict() for name in study.report.shares},
+        "diagnostics": {
+            "passed": estimate.verdict.passed,
+            "gates": [
+                {"name": g.name, "found": g.found, "allowed": g.allowed, "passed": g.passed}
+                for g in estimate.verdict.gates
+            ],
+        },
+        "command": command,
+        "seed": int(attrs["seed"]),
+        "sampler": attrs["sampler"],
+        "sampling": json.loads(attrs["sampling"]),
+        "priors": json.loads(attrs["priors"]),
+        "versions": json.loads(attrs["versions"]),
+        "input_sha256": json.loads(attrs["input_sha256"]),
+    }
+
+
+def as_json(payload: object) -> str:
+    """JSON text with a final newline."""
+    return json.dumps(payload, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise ResultError(f"{path} could not be written ({error}).") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path, notice: Callable[[str], None]) -> Iterator[Path]:
+    """Yield an empty folder that takes the place of `path` once the block ends well.
+
+    A block that fails leaves `path` as it was. A process that is killed leaves the
+    unfinished folder, which the next run announces through `notice` and removes.
+
+    Raises
+    ------
+    ResultError
+        If `path` holds something that is not a result, another run is writing there, or
+        the folder cannot be written.
+    """
+    path = path.absolute()
+    partial, old = path.with_name(f"{path.name}.unfinished"), path.with_name(f"{path.name}.old")
+    _refuse_foreign(path)
+    _refuse_running(partial, path)
+    try:
+        if old.exists() and not path.exists():
+            old.rename(path)  # killed between the two renames below
+            notice(f"An earlier run was stopped while it replaced {path}; the old result is back.")
+        shutil.rmtree(old, ignore_errors=True)  # killed right after them
+        if partial.exists():
+            shutil.rmtree(partial)
+            notice(f"An earlier run into {path} was stopped before its end; it left no result.")
+        partial.mkdir(parents=True)
+        (partial / "pid").write_text(str(os.getpid()))
+        yield partial
+        (partial / "pid").unlink()
+        if path.exists():
+            path.rename(old)
+        partial.rename(path)
+        shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise ResultError(f"{path} could not be written ({error}); nothing was changed.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Never replace a folder that is not a result."""
+    if path.exists() and (
+        not path.is_dir() or (any(path.iterdir()) and not (path / RUN).is_file())
+    ):
+        raise ResultError(
+            f"{path} exists and is not a result of hiddenpop: nothing was written, so that nothing "
+            "is lost. Name another folder with --out."
+        )
+
+
+def _refuse_running(partial: Path, path: Path) -> None:
+    """Raise if the process that writes `partial` is alive."""
+    try:
+        pid = int((partial / "pid").read_text())
+        os.kill(pid, 0)
+    except (OSError, ValueError):
+        return
+    if pid != os.getpid():
+        raise ResultError(
+            f"Another run (process {pid}) is writing into {path}. Wait for it, or name another "
+            "folder with --out."
+        )
+
+
+def write_result(
+    folder: Path,
+    estimate: Estimate,
+    variants: pd.DataFrame | None = None,
+    command: str = "",
+    notice: Callable[[str], None] = logger.warning,
+) -> None:
+    """Write a result directory: report, tables, draws, run.json and a copy of the study.
+
+    Parameters
+    ----------
+    folder
+        Takes the place of an earlier result of the same name; anything else is refused.
+    variants
+        From `hiddenpop.vary`.
+    command
+        What a reader can type to get the same result.
+    notice
+        Told what is found of an earlier run that was stopped.
+
+    Raises
+    ------
+    ResultError
+        As `writing`.
+    """
+    with writing(folder, notice) as inside:
+        fill(inside, estimate, variants, command)
+
+
+def fill(folder: Path, estimate: Estimate, variants: pd.DataFrame | None, command: str) -> None:
+    """Write everything into an empty folder."""
+    # Figures need matplotlib, which whoever only fits or reads a result need not wait for.
+    from hiddenpop.report import build_report
+
+    study = estimate.data
+    report = build_report(estimate, variants, command=command)
+    (folder / "report.html").write_text(report, encoding="utf-8")
+    estimate.table().to_csv(folder / "estimates.csv", index=False)
+    if variants is not None:
+        variants.to_csv(folder / "variants.csv", index=False)
+    estimate.save(folder / "estimate.nc")
+    copy_files(study, folder / STUDY_COPY)
+    outputs = {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != "pid"
+    }
+    payload = summary(estimate, command) | {"output_sha256": outputs}
+    (folder / RUN).write_text(as_json(payload), encoding="utf-8")
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Read the `run.json` of a result.
+
+    Raises
+    ------
+    ResultError
+        If the folder is not a finished result.
+    """
+    if folder.with_name(f"{folder.name}.unfinished").exists() and not folder.exists():
+        raise ResultError(f"The run into {folder} was stopped before its end. Run the study again.")
+    try:
+        found: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ResultError(
+            f"{folder} is not a result: it has no readable {RUN} ({error}). "
+            "Give the folder that `hiddenpop run --out` wrote."
+        ) from error
+    except ValueError as error:
+        raise ResultError(f"{folder / RUN} is damaged ({error}). Run the study again.") from error
+    return found
