@@ -29,10 +29,10 @@ test test-slow: export OPENBLAS_NUM_THREADS = 1
 test test-slow: export MPLBACKEND = Agg
 
 test: check ## check, then all tests but the slow ones
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-slow: $(INSTALLED) ## the slow tests: recovery and calibration at full size
-	$(BIN)/python -m pytest -n 2 -m slow
+test-slow: $(INSTALLED) ## the slow tests: recovery at full size, five seeds of the main study
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 check: lint types ## lint and types
 

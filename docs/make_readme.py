@@ -7,10 +7,12 @@ import argparse
 import re
 from pathlib import Path
 
+import matplotlib as mpl
 import pandas as pd
 
 import hiddenpop as hp
 from hiddenpop import plots
+from hiddenpop.words import people, plain
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN = "<!-- generated from results/crack-2005 by docs/make_readme.py: begin -->"
@@ -18,13 +20,13 @@ END = "<!-- generated: end -->"
 
 
 def row(area: str, group: str, table: pd.DataFrame) -> str:
-    """One line of the table, rounded for people."""
+    """One line of the table, rounded as in the report."""
     at = table[(table["area"] == area) & (table["group"] == group)].set_index("quantity")
-    people, rate = at.loc["N"], at.loc["prevalence_per_1000"]
+    users, rate = at.loc["N"], at.loc["prevalence_per_1000"]
     return (
-        f"| {area} | {group.replace('_', ' ')} | {people['median']:,.0f} "
-        f"| {people['low']:,.0f} to {people['high']:,.0f} "
-        f"| {rate['median']:.1f} | {rate['low']:.1f} to {rate['high']:.1f} |"
+        f"| {area} | {group.replace('_', ' ')} | {people(users['median'])} "
+        f"| {people(users['low'])} to {people(users['high'])} "
+        f"| {plain(rate['median'])} | {plain(rate['low'])} to {plain(rate['high'])} |"
     )
 
 
@@ -35,7 +37,9 @@ def main(result: Path) -> None:
     if estimate.quick or not estimate.verdict.passed:
         raise SystemExit(f"{result} is a quick run or failed its gates: not for the README.")
     picture = ROOT / "docs" / "img" / "prevalence.svg"
-    plots.prevalence(estimate).savefig(picture)
+    # The same result gives the same bytes: no date, no random names inside the drawing.
+    with mpl.rc_context({"svg.hashsalt": "hiddenpop"}):
+        plots.prevalence(estimate).savefig(picture, metadata={"Date": None})
     table = estimate.table()
     target = study.data.target
     lines = [

@@ -53,7 +53,7 @@ def _areas() -> dict[str, float]:
     """Residents aged 15-64 of every area of the study."""
     found: dict[str, float] = {
         f"areas.{name}.population": _authority(name, 2004, "15-64")
-        for name in ("London", "Derbyshire", "Derby", "Derbyshire county", "Erewash")
+        for name in ("London", "Derbyshire", "Derby", "Erewash")
     }
     found["areas.England.population"] = _population("regions.csv", "England", 2004, "15-64")
     share = _authority("Erewash", 2001, "15-64") / _authority("Erewash", 2001, "all")
@@ -102,7 +102,7 @@ def _deaths() -> dict[str, float]:
         - county,
         "evidence.deaths_london.value": total["London"],
         "evidence.deaths_derby.value": total["Derby"],
-        "evidence.deaths_rest_county.value": county - total["Erewash"],
+        "evidence.deaths_rest_derbyshire.value": county - total["Erewash"],
         "evidence.deaths_erewash.value": total["Erewash"],
     }
 
@@ -139,7 +139,7 @@ def _survey() -> dict[str, float]:
     )
     # About 1.4; up to the next half, as the percentage behind it is rounded.
     design = math.ceil(2 * respondents * relative_sd**2) / 2
-    for year, name in (("2003-04", "0304"), ("2004-05", "0405")):
+    for year, name in (("2003-04", "0304"), ("2004-05", "0405"), ("2005-06", "0506")):
         base = int(shares[year]["unweighted_base"])
         for drug in ("crack", "heroin"):
             percent = float(shares[year][drug])

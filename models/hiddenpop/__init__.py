@@ -10,6 +10,7 @@ estimate.table()
 from __future__ import annotations
 
 from hiddenpop.checks.influence import vary
+from hiddenpop.datasets import read_dataset
 from hiddenpop.errors import ConvergenceError, HiddenPopError, InputError, ResultError
 from hiddenpop.estimate import Comparison, Estimate, Summary, fit
 from hiddenpop.inputs.study import Sampling, Study, Variant
@@ -31,6 +32,7 @@ __all__ = [
     "Variant",
     "fit",
     "load_study",
+    "read_dataset",
     "replay",
     "shipped_studies",
     "vary",

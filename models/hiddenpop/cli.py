@@ -48,7 +48,9 @@ StudyArgument = Annotated[
 ]
 JsonOption = Annotated[
     str | None,
-    typer.Option("--json", metavar="FILE|-", help="Write the answer as JSON; - is the screen."),
+    typer.Option(
+        "--json", metavar="FILE|-", help="Write the answer as JSON; - is standard output."
+    ),
 ]
 SeedOption = Annotated[
     int | None, typer.Option("--seed", min=0, help="Instead of the study's own seed.")
@@ -63,7 +65,8 @@ def _guarded[**P](command: Callable[P, int]) -> Callable[P, None]:
         try:
             code = command(*args, **kwargs)
         except InputError as error:
-            _talk.print(f"[bold red]{len(error.faults)} fault(s) in the input:[/]")
+            count = len(error.faults)
+            _talk.print(f"[bold red]{count} fault{'' if count == 1 else 's'} in the input:[/]")
             for fault in error.faults:
                 _talk.print(f"- {fault}", markup=False, soft_wrap=True)
             code = 2
@@ -95,7 +98,7 @@ def _progress(total: int) -> Iterator[Callable[[str], None]]:
 
 
 def _emit(payload: object, target: str | None) -> None:
-    """Write JSON to a file or the screen, if it was asked for."""
+    """Write JSON to a file or standard output, if it was asked for."""
     from hiddenpop.results import as_json, write_text
 
     if target == "-":
@@ -113,7 +116,8 @@ def run(
         typer.Option(
             "--out",
             metavar="DIR",
-            help="Folder for report.html, estimates.csv, estimate.nc, run.json. "
+            help="Folder for report.html, estimates.csv, variants.csv, estimate.nc, run.json and "
+            "study/ (all that was read). "
             "Default: results/NAME, or none if --json is given.",
         ),
     ] = None,
@@ -291,19 +295,17 @@ def datasets(
     json: JsonOption = None,
 ) -> int:
     """List the data sets that come with the package."""
-    from hiddenpop.datasets import shipped_datasets
+    from hiddenpop.datasets import find_dataset, shipped_datasets
 
-    found = shipped_datasets()
-    if name is not None and name not in found:
-        raise HiddenPopError(f"There is no data set '{name}'. There are: {', '.join(found)}.")
-    chosen = [found[name]] if name else list(found.values())
+    chosen = list(shipped_datasets().values()) if name is None else [find_dataset(name)]
     _emit([{"name": one.name, "summary": one.summary, "folder": str(one.folder),
             "tables": [path.name for path in one.tables]} for one in chosen], json)  # fmt: skip
     if json == "-":
         return 0
-    if name:
-        _answer.print((found[name].folder / "README.md").read_text(encoding="utf-8"), markup=False)
-        _answer.print(str(found[name].folder), soft_wrap=True)
+    if name is not None:
+        folder = chosen[0].folder
+        _answer.print((folder / "README.md").read_text(encoding="utf-8"), markup=False)
+        _answer.print(str(folder), soft_wrap=True)
     else:
         _list([(one.name, one.summary) for one in chosen])
     return 0

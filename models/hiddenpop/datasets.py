@@ -12,7 +12,7 @@ import pandas as pd
 
 from hiddenpop.errors import HiddenPopError
 
-__all__ = ["Dataset", "read_dataset", "shipped_datasets"]
+__all__ = ["Dataset", "find_dataset", "read_dataset", "shipped_datasets"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,20 @@ def shipped_datasets() -> dict[str, Dataset]:
     return found
 
 
+def find_dataset(name: str) -> Dataset:
+    """One data set.
+
+    Raises
+    ------
+    HiddenPopError
+        If there is none of this name.
+    """
+    shipped = shipped_datasets()
+    if name not in shipped:
+        raise HiddenPopError(f"There is no data set '{name}'. There are: {', '.join(shipped)}.")
+    return shipped[name]
+
+
 def read_dataset(name: str) -> dict[str, pd.DataFrame]:
     """Read the tables of a data set, by file name without `.csv`.
 
@@ -51,12 +65,10 @@ def read_dataset(name: str) -> dict[str, pd.DataFrame]:
     HiddenPopError
         If there is no such data set, or a file is not the one that was shipped.
     """
-    shipped = shipped_datasets()
-    if name not in shipped:
-        raise HiddenPopError(f"There is no data set '{name}'. There are: {', '.join(shipped)}.")
+    dataset = find_dataset(name)
     manifest = json.loads((_root() / "manifest.json").read_text(encoding="utf-8"))["files"]
     tables = {}
-    for path in shipped[name].tables:
+    for path in dataset.tables:
         key = path.relative_to(_root()).as_posix()
         if manifest.get(key) != hashlib.sha256(path.read_bytes()).hexdigest():
             raise HiddenPopError(

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hiddenpop.errors import InputError
+from hiddenpop.errors import InputError, ResultError
 from hiddenpop.estimate import Estimate, fit
 from hiddenpop.inference import versions
 from hiddenpop.inputs.study import Study
@@ -33,7 +33,7 @@ class Replay:
     largest
         Largest difference of a median, in Monte Carlo standard errors.
     reasons
-        What is not as it was: data, priors, versions, code, or files of the result.
+        What is not as it was: data, priors, seed, versions, code, or files of the result.
     """
 
     outcome: Literal["identical", "within Monte Carlo error", "different"]
@@ -47,15 +47,22 @@ def replay(folder: Path) -> Replay:
     Raises
     ------
     ResultError
-        If the folder is not a finished result, or its draws cannot be read.
+        If the folder is not a finished result, has lost its study, or its draws cannot be read.
     InputError
         If the study kept in it is no longer usable.
     """
     run = read_run(folder)
+    if not (folder / STUDY_COPY).is_dir():
+        raise ResultError(
+            f"{folder}: the result has lost its {STUDY_COPY} folder; run the study again."
+        )
     study = load_study(folder / STUDY_COPY)
     reasons = [*_changes(folder, run, study), *_version_changes(run)]
     # The draws belong to the inputs of the run, whatever has become of the copy since.
     before = Estimate.load(folder / "estimate.nc", study, run["input_sha256"])
+    drawn = int(before.tree.attrs["seed"])
+    if run["seed"] != drawn:
+        reasons.append(f"run.json says seed {run['seed']}, the draws were made with {drawn}")
     again = fit(study, sampling=before.sampling, quick=before.quick, check=False)
     if again.tree.attrs["priors"] != before.tree.attrs["priors"]:
         reasons.append("the priors are other ones")

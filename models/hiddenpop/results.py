@@ -36,6 +36,10 @@ STUDY_COPY = "study"
 
 RUN = "run.json"
 
+RUN_KEYS = {"study": str, "seed": int, "versions": dict, "input_sha256": dict,
+            "output_sha256": dict}  # fmt: skip
+"""What `read_run` promises to whoever reads a result again, and of which type."""
+
 
 def summary(estimate: Estimate, command: str, level: float = 0.95) -> dict[str, Any]:
     """Everything a program would want of an estimate, at full precision."""
@@ -212,9 +216,11 @@ def fill(folder: Path, estimate: Estimate, variants: pd.DataFrame | None, comman
     study = estimate.data
     report = build_report(estimate, variants, command=command)
     (folder / "report.html").write_text(report, encoding="utf-8")
-    estimate.table().to_csv(folder / "estimates.csv", index=False)
+    marked = estimate.table().assign(quick=estimate.quick)
+    marked.to_csv(folder / "estimates.csv", index=False)
     if variants is not None:
-        variants.to_csv(folder / "variants.csv", index=False)
+        marked = variants.assign(quick=estimate.quick)
+        marked.to_csv(folder / "variants.csv", index=False)
     estimate.save(folder / "estimate.nc")
     copy_files(study, folder / STUDY_COPY)
     outputs = {
@@ -232,17 +238,26 @@ def read_run(folder: Path) -> dict[str, Any]:
     Raises
     ------
     ResultError
-        If the folder is not a finished result.
+        If the folder is not a finished result, or its `run.json` is damaged.
     """
     if folder.with_name(f"{folder.name}.unfinished").exists() and not folder.exists():
         raise ResultError(f"The run into {folder} was stopped before its end. Run the study again.")
     try:
-        found: dict[str, Any] = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        found = json.loads((folder / RUN).read_text(encoding="utf-8"))
     except OSError as error:
         raise ResultError(
             f"{folder} is not a result: it has no readable {RUN} ({error}). "
             "Give the folder that `hiddenpop run --out` wrote."
         ) from error
     except ValueError as error:
-        raise ResultError(f"{folder / RUN} is damaged ({error}). Run the study again.") from error
+        raise _damaged(folder, str(error)) from error
+    if not isinstance(found, dict):
+        raise _damaged(folder, "it is not an object")
+    for key, kind in RUN_KEYS.items():
+        if not isinstance(found.get(key), kind):
+            raise _damaged(folder, f"its '{key}' is missing or of another type")
     return found
+
+
+def _damaged(folder: Path, why: str) -> ResultError:
+    return ResultError(f"{folder / RUN} is damaged ({why}). Run the study again.")

@@ -57,6 +57,10 @@ def test_a_quick_run_is_marked_everywhere(result: Path) -> None:
     assert payload(result)["quick"] is True
     assert "--quick" in payload(result)["command"]
     assert "quick" in (result / "report.html").read_text(encoding="utf-8").lower()
+    header, *rows = (result / "estimates.csv").read_text(encoding="utf-8").splitlines()
+    assert header.endswith(",quick")
+    assert rows
+    assert all(row.endswith(",True") for row in rows)
 
 
 def test_json_rows(result: Path) -> None:
@@ -91,6 +95,7 @@ def test_replay_says_what_was_changed(result: Path, tmp_path: Path) -> None:
     evidence.write_text(text, encoding="utf-8")
     run = json.loads((copy / "run.json").read_text(encoding="utf-8"))
     run["versions"]["numpy"] = "1.0"
+    seed, run["seed"] = run["seed"], 12345
     (copy / "run.json").write_text(json.dumps(run), encoding="utf-8")
     (copy / "estimates.csv").write_text("area\n", encoding="utf-8")
     found = call("replay", copy, "--json", "-")
@@ -101,6 +106,16 @@ def test_replay_says_what_was_changed(result: Path, tmp_path: Path) -> None:
     assert "study/evidence.csv was changed after the run" in reasons
     assert "estimates.csv was changed after the run" in reasons
     assert "numpy was 1.0 at the run" in reasons
+    assert f"run.json says seed 12345, the draws were made with {seed}" in reasons
+
+
+def test_replay_without_the_study(result: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "result"
+    shutil.copytree(result, copy)
+    shutil.rmtree(copy / "study")
+    found = call("replay", copy)
+    assert found.exit_code == 2
+    assert "the result has lost its study folder; run the study again" in found.output
 
 
 def test_replay_of_no_result(tmp_path: Path) -> None:
@@ -117,6 +132,7 @@ def test_bad_input_writes_nothing(tmp_path: Path) -> None:
     for words in (("check", study), ("run", study, "--out", tmp_path / "out")):
         found = call(*words)
         assert found.exit_code == 2
+        assert "1 fault in the input:" in found.output
         assert "areas.csv, line 1" in found.output
         assert "Traceback" not in found.output
     assert sorted(tmp_path.rglob("*")) == before

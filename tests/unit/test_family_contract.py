@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pytensor.compile.mode import Mode
 
 from hiddenpop.families import FAMILIES, Family
 from hiddenpop.inputs.synthesis import SynthesisData
@@ -48,6 +49,12 @@ def test_a_model_has_named_sizes_and_data(family: Family, data: SynthesisData) -
 
 def test_the_same_data_give_the_same_density(family: Family, data: SynthesisData) -> None:
     one, two = (family.module.build_model(data, family.module.Priors()) for _ in range(2))
+    plainly = Mode(linker="py", optimizer=None)
+    densities = [
+        float(model.compile_logp(mode=plainly)(model.initial_point())) for model in (one, two)
+    ]
+    assert np.isfinite(densities[0])
+    assert densities[0] == densities[1]
     assert one.named_vars.keys() == two.named_vars.keys()
     assert {k: len(v) for k, v in one.coords.items()} == {k: len(v) for k, v in two.coords.items()}
 

@@ -1,7 +1,9 @@
 """Result directories appear whole or not at all, and never replace what is not theirs."""
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,3 +127,30 @@ def test_reading_what_is_no_result(tmp_path: Path) -> None:
     (tmp_path / "stopped.unfinished").mkdir()
     with pytest.raises(ResultError, match="was stopped before its end"):
         read_run(tmp_path / "stopped")
+
+
+GOOD: dict[str, Any] = {
+    "study": "tiny", "seed": 7, "versions": {}, "input_sha256": {}, "output_sha256": {},
+}  # fmt: skip
+
+
+def test_reading_a_good_run(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps(GOOD))
+    assert read_run(tmp_path) == GOOD
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        [],
+        None,
+        "text",
+        *({key: value for key, value in GOOD.items() if key != lost} for lost in GOOD),
+        GOOD | {"versions": []},
+        GOOD | {"seed": "7"},
+    ],
+)
+def test_a_damaged_run_is_named(tmp_path: Path, content: object) -> None:
+    (tmp_path / "run.json").write_text(json.dumps(content))
+    with pytest.raises(ResultError, match=r"run\.json is damaged .* Run the study again"):
+        read_run(tmp_path)

@@ -29,7 +29,7 @@ def truth_at(data: SynthesisData, priors: Priors, point: Point, found: Mapping[s
     return Truth(
         data, priors, found["residents"], found["N"],
         point["scale"]["between_areas"], point["scale"]["between_compositions"],
-        point["scale"]["overdispersion"] if priors.overdispersion > 0 else 0.0,
+        priors.overdispersion * float(np.exp(0.75 * z["overdispersion: counts"])),
         np.append([point["share"]["known"], point["share"]["young"]], factor),
         np.exp(data.biases.mu + data.biases.sigma * np.array(off)),
         {(area, period): z.get(f"drift: {area} {period}", 0.0)
@@ -77,7 +77,7 @@ def test_each_kind_has_its_likelihood(
         expected = truth_at(example, Priors(), point, found).expected()
         rows = [row for _, row in example.evidence.rows.iterrows()]
         for row, mean, log_density in zip(rows, expected, found["pointwise"], strict=True):
-            direct = row_log_likelihood(row, mean, point["scale"]["overdispersion"])
+            direct = row_log_likelihood(row, mean, float(found["overdispersion"]))
             if direct < -500:
                 continue  # 30 sds away, the t distribution that stands for a normal is too wide
             compared.add(row["id"])
@@ -122,7 +122,8 @@ def test_a_vanishing_overdispersion_is_none(
     """Log gamma functions of 1 / phi**2 must not cancel to noise."""
     rows = [{"kind": "count", "value": value} for value in (6900, 7200)]
     data = make_data([("A", "", 1e6)], rows)
-    found = look(build_model(data)).at(scale={"overdispersion": phi})
+    z = np.log(phi / Priors().overdispersion) / 0.75
+    found = look(build_model(data)).at({"overdispersion: counts": float(z)})
     direct = stats.poisson.logpmf([6900, 7200], found["N"][0, 0])
     assert found["pointwise"] == pytest.approx(direct, rel=1e-3)
 

@@ -52,9 +52,12 @@ def test_priors_of_rates_and_biases_are_the_stated_ones(prior: xr.Dataset) -> No
 
 def test_priors_of_effects_are_the_stated_ones(prior: xr.Dataset) -> None:
     margin = 4 * np.sqrt(0.3173 * 0.6827 / DRAWS)
-    for name in ("between_areas", "between_compositions", "overdispersion"):
+    for name in ("between_areas", "between_compositions"):
         below = np.mean(prior["scale"].sel(effect=name) < getattr(Priors(), name))
         assert below == pytest.approx(0.6827, abs=margin)
+    phi = np.log(prior["overdispersion"] / Priors().overdispersion)
+    assert float(phi.mean()) == pytest.approx(0, abs=4 * 0.75 / np.sqrt(DRAWS))
+    assert float(phi.std()) == pytest.approx(0.75, rel=4 / np.sqrt(2 * DRAWS))
 
 
 def test_prior_of_residents_is_the_stated_one(prior: xr.Dataset) -> None:

@@ -3,12 +3,13 @@ r"""Evidence synthesis: many numbers about nested areas and groups, one joint po
 On paper, for areas a with P_a residents, disjoint groups g of users and N_ag users:
 
     top areas        N_ag = P_a pi_a c_ag,   logit pi_a = mu + sigma z_a,
-                     c_a = softmax(m + s w_a)
+                     c_a = softmax(m + s w_a), m and w_a adding up to 0 over groups
     inside a parent  siblings share its users with log odds of use (against non-use) that
                      differ by sigma z_a + s w_ag; a remainder is the reference (z = w = 0)
     evidence i       log E_i = log(sum of N over its area and groups / its denominator)
                      + sum_r x_ir log(rate_r) + bias_source(i) + drift_i
-    drift            delta |t_i - t_0| e, one e for each area and period, delta known
+    drift            delta |t_i - t_0| e, one e for each area and period, delta known; none
+                     for a share of a group
     likelihoods      estimate, range: two-piece log-normal; guess: the same with Student-t
                      errors (4 df); count: negative binomial with sd/mean = phi beyond
                      Poisson; proportion: binomial of x/D out of n/D (D the design effect);
@@ -36,13 +37,16 @@ from hiddenpop.inputs.study import PriorKind
 from hiddenpop.inputs.synthesis import SynthesisData
 from hiddenpop.priors import logit_normal_from_interval
 
-__all__ = ["PRIOR_KINDS", "Priors", "build_model", "values"]
+__all__ = ["OVERDISPERSION_SPREAD", "PRIOR_KINDS", "Priors", "build_model", "values"]
 
 ROUNDS = 2
 """Rounds of the fixed point in `_divide`; each shrinks its error by about the prevalence."""
 
-EFFECTS = ("between_areas", "between_compositions", "overdispersion")
-AREAS, COMPOSITIONS, OVERDISPERSION = range(len(EFFECTS))
+EFFECTS = ("between_areas", "between_compositions")
+AREAS, COMPOSITIONS = range(len(EFFECTS))
+
+OVERDISPERSION_SPREAD = 0.75
+"""Sd of the log of phi: its 95 % interval reaches from a quarter to four times its median."""
 
 Tensor = Any  # pytensor has no type stubs
 
@@ -65,22 +69,26 @@ class Priors:
     ----------
     prevalence
         Central interval (low, high, level) of the share of residents in any group, in a
-        top area; a normal distribution on the logit scale. Default: 0.1 % to 5 %, which
-        holds every national estimate of opiate and crack use in Europe.
+        top area (of their common level if there are several); a normal distribution on
+        the logit scale. Default: 0.1 % to 5 %, wide enough for any national population of
+        problem drug users.
     composition
-        Sd of the log ratios between groups at the top; 1.5 lets one group be 20 times
-        another.
+        Sd of the composition at the top along each orthonormal contrast, so that the log
+        ratio of two groups has an sd of sqrt(2) times this. 1.5 lets one group be 60
+        times another.
     between_areas
         Half-normal scale of sigma, the sd of log odds between siblings. 0.5: a town may
         have half or twice its neighbours' rate, rarely five times.
     between_compositions
-        Half-normal scale of s, the sd of log group ratios between siblings.
+        Half-normal scale of s, the sd of siblings' compositions along each contrast.
     drift
         Sd of the change per year on the log scale, delta; known, as a handful of rows from
         other years cannot estimate it. 0.05: after four years a fifth more or fewer is
         nothing unusual.
     overdispersion
-        Half-normal scale of phi, sd / mean of counts beyond Poisson; 0 makes them Poisson.
+        Median of phi, sd / mean of counts beyond Poisson; log-normal with an sd of 0.75 of
+        its log, as a scale next to 0 would turn counts into exact equations that no sampler
+        can follow. 0 makes counts Poisson.
     bound_softness
         Sd on the log scale of a bound that is given without an interval.
     """
@@ -90,7 +98,7 @@ class Priors:
     between_areas: float = 0.5
     between_compositions: float = 0.5
     drift: float = 0.05
-    overdispersion: float = 0.2
+    overdispersion: float = 0.12
     bound_softness: float = 0.05
 
 
@@ -117,8 +125,9 @@ class _Design:
 
     Attributes
     ----------
-    z_level, z_area, z_mean, z_ratio, z_factor, z_residents, z_bias, z_drift
-        Positions in the vector of standard normals: level of the top, areas (area,),
+    z_level, z_overdispersion, z_area, z_mean, z_ratio, z_factor, z_residents, z_bias, z_drift
+        Positions in the vector of standard normals: level of the top,
+        over-dispersion of counts, areas (area,),
         mean composition (contrast,), areas' compositions (area, contrast), factors,
         residents (area,), bias of each row's source and drift of each row (evidence,).
     area, numerator, denominator
@@ -127,6 +136,7 @@ class _Design:
 
     names: tuple[str, ...]
     z_level: int
+    z_overdispersion: int
     z_area: np.ndarray
     z_mean: np.ndarray
     z_ratio: np.ndarray
@@ -143,6 +153,7 @@ def _design(data: SynthesisData) -> _Design:
     """Look up every position that the model needs."""
     areas, frame, standard = data.areas, data.evidence.rows, _Standard()
     level = standard.block("level", ["top"])[0]
+    overdispersion = standard.block("overdispersion", ["counts"])[0]
     alone = sum(parent < 0 for parent in areas.parent) == 1
     pooled = np.array(
         [not rest and not (alone and parent < 0)
@@ -173,7 +184,8 @@ def _design(data: SynthesisData) -> _Design:
     groups = list(data.groups)
     denominators = [*groups, RESIDENTS, ""]
     return _Design(
-        tuple(standard.names), int(level), z_area, z_mean, z_ratio, z_factor, z_residents,
+        tuple(standard.names), int(level), int(overdispersion),
+        z_area, z_mean, z_ratio, z_factor, z_residents,
         z_bias, z_drift,
         np.array([areas.index(name) for name in frame["area"]]),
         np.array([groups.index(name) for name in frame["group"]]),
@@ -216,7 +228,9 @@ def build_model(data: SynthesisData, priors: Priors = Priors()) -> pm.Model:
     areas, design = data.areas, _design(data)
     with pm.Model(coords=_coords(data, design)) as model:
         z = pt.concatenate([pt.zeros(1), pm.Normal("z", 0, 1, dims="standard")])
-        scale = pm.HalfNormal("scale", _scales(priors), dims="effect")
+        scale = pm.HalfNormal(
+            "scale", [priors.between_areas, priors.between_compositions], dims="effect"
+        )
         residents = _residents(data, design, z)
         log_odds, top_users = _use(data, priors, design, z, scale, residents)
         users = _divide(areas.siblings, areas.lineage, areas.top, residents, log_odds, top_users)
@@ -235,7 +249,10 @@ def build_model(data: SynthesisData, priors: Priors = Priors()) -> pm.Model:
             name: pm.Data(name, x, dims=DIMS[name])
             for name, x in observed(data.evidence.rows).items()
         }
-        phi = scale[OVERDISPERSION] if priors.overdispersion > 0 else None
+        phi = None
+        if priors.overdispersion > 0:
+            spread = pt.exp(OVERDISPERSION_SPREAD * z[design.z_overdispersion])
+            phi = pm.Deterministic("overdispersion", priors.overdispersion * spread)
         log_expected = without_bias + _bias(data, design, z)
         pointwise = log_likelihoods(
             data.evidence.rows, given, log_expected, phi, priors.bound_softness
@@ -258,12 +275,6 @@ def values(data: SynthesisData) -> dict[str, np.ndarray]:
         "residents_given": data.areas.population,
         **observed(data.evidence.rows),
     }
-
-
-def _scales(priors: Priors) -> np.ndarray:
-    """Half-normal scales in the order of `EFFECTS`; those switched off stay at a formal 1."""
-    scales = np.array([getattr(priors, name) for name in EFFECTS])
-    return np.where(scales > 0, scales, 1.0)
 
 
 def _coords(data: SynthesisData, design: _Design) -> dict[str, list[str]]:

@@ -102,7 +102,7 @@ def draw_truth(data: SynthesisData, priors: Priors, rng: np.random.Generator) ->
         return abs(float(rng.normal(0, scale))) if scale > 0 else 0.0
 
     sigma, s = half_normal(priors.between_areas), half_normal(priors.between_compositions)
-    phi = half_normal(priors.overdispersion)
+    phi = priors.overdispersion * float(np.exp(rng.normal(0, 0.75)))
     residents = _draw_residents(data, rng)
     rates, biases, rows = data.rates, data.biases, data.evidence.rows
     pairs = dict.fromkeys(zip(rows["area"], rows["period"], strict=True))

@@ -10,8 +10,6 @@ from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
 
-from hiddenpop.errors import InputError
-
 __all__ = ["Fault", "Faults", "Message", "choose", "messages"]
 
 LONGEST = 400
@@ -116,11 +114,6 @@ class Faults:
         }
         what, why, fix = (part.format(**shown) for part in messages()[code])
         self.found.append(Fault(code, what, why, fix, _printable(file), row, _printable(column)))
-
-    def raise_if_any(self) -> None:
-        """Raise `InputError` with everything found so far, if there is anything."""
-        if self.found:
-            raise InputError(self.found)
 
 
 def _printable(text: str) -> str:

@@ -14,6 +14,7 @@ __all__ = [
     "Report",
     "Sampling",
     "Variant",
+    "left_out_name",
     "read_priors",
     "read_report",
     "read_sampling",
@@ -38,10 +39,10 @@ class Sampling:
         Mean acceptance that the step size is adapted to.
     """
 
-    draws: int = 1000
-    tune: int = 1000
+    draws: int = 2000
+    tune: int = 1500
     chains: int = 4
-    target_accept: float = 0.95
+    target_accept: float = 0.99
     seed: int = 1
 
 
@@ -83,6 +84,11 @@ class Variant:
         """Return the data of this variant."""
         changed = data.including(self.chosen(data))
         return changed.with_population(dict(self.population)) if self.population else changed
+
+
+def left_out_name(source: str) -> str:
+    """Name of the automatic variant without a source; no other variant may have it."""
+    return f"without-{source}"
 
 
 @dataclass(frozen=True)

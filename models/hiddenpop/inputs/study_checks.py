@@ -10,7 +10,7 @@ from hiddenpop.inputs.areas import Areas
 from hiddenpop.inputs.evidence import Evidence
 from hiddenpop.inputs.faults import Faults, choose
 from hiddenpop.inputs.rates import Rates
-from hiddenpop.inputs.settings import Report, Variant
+from hiddenpop.inputs.settings import Report, Variant, left_out_name
 from hiddenpop.inputs.synthesis import SynthesisData
 from hiddenpop.inputs.toml import Section
 
@@ -47,13 +47,6 @@ def check_report(
             _known(top, "compare-group", where, (group,), groups)
 
 
-def check_variants_apart(top: Section, variants: tuple[Variant, ...]) -> None:
-    """Variants are told apart by name."""
-    for name, times in Counter(variant.name for variant in variants if variant.name).items():
-        if times > 1:
-            top.fault("variant-twice", "variants", name=name, times=times)
-
-
 def check_variants(
     top: Section,
     variants: tuple[Variant, ...],
@@ -68,6 +61,10 @@ def check_variants(
     for name, times in Counter(variant.name for variant in variants if variant.name).items():
         if times > 1:
             top.fault("variant-twice", "variants", name=name, times=times)
+    if evidence is not None:
+        reserved = {left_out_name(source): source for source in evidence.sources}
+        for name in sorted({variant.name for variant in variants} & set(reserved)):
+            top.fault("variant-reserved", "variants", name=name, source=reserved[name])
     for variant in variants:
         sources = variant.only_sources + variant.without_sources
         rows = variant.with_rows + variant.without_rows

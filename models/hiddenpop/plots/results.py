@@ -11,6 +11,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hiddenpop.checks.influence import MAIN
 from hiddenpop.estimate import Estimate
 from hiddenpop.plots.style import (
     COLOURS,
@@ -23,7 +24,7 @@ from hiddenpop.plots.style import (
     new_figure,
     row_labels,
 )
-from hiddenpop.plots.tables import MAIN, prevalence_table, prior_draws, variants_table
+from hiddenpop.plots.tables import prevalence_table, prior_draws, variants_table
 from hiddenpop.words import capital, group_words, name_words
 
 __all__ = ["prevalence", "prior_posterior", "variants"]

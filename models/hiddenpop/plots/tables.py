@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
+from hiddenpop.checks.influence import MAIN
 from hiddenpop.estimate import Estimate, Summary, summarise
 from hiddenpop.families import FAMILIES
 from hiddenpop.families.synthesis_evidence import log_errors
@@ -18,7 +19,6 @@ from hiddenpop.priors import z_score
 
 __all__ = [
     "BOUNDS",
-    "MAIN",
     "biases_table",
     "evidence_table",
     "prevalence_table",
@@ -29,9 +29,6 @@ __all__ = [
 
 BOUNDS = ("lower", "upper")
 """Kinds of evidence whose number is not itself an estimate."""
-
-MAIN = "main"
-"""Name of the unchanged study among variants, as `checks.influence` has it."""
 
 PRIOR_DRAWS = 1000
 
@@ -187,7 +184,7 @@ def _overdispersion(estimate: Estimate) -> float:
     priors = FAMILIES[estimate.family].module.Priors(**estimate.data.priors)
     if priors.overdispersion == 0:
         return 0.0
-    return float(np.median(estimate.draws("scale", effect="overdispersion"))) ** 2
+    return float(np.median(estimate.draws("overdispersion"))) ** 2
 
 
 def biases_table(estimate: Estimate, level: float = 0.95) -> pd.DataFrame:

@@ -102,7 +102,7 @@ def _prevalence(estimate: Estimate) -> Picture:
         "Prevalence by place and group",
         f"Users {_ages(estimate)}. The dot is the median; the truth lies within the thick line "
         "with a probability of 50 %, within the thin line with 95 %. Where thin lines of two "
-        "places overlap, their order may still be fairly sure: see the comparisons above.",
+        "places overlap, their order may still be fairly sure: see the comparisons below.",
     )  # fmt: skip
 
 
@@ -120,9 +120,9 @@ def _prior_posterior(estimate: Estimate, figure: Figure, table: pd.DataFrame) ->
         f"{'; '.join(parts)}.",
         "Before and after the evidence",
         "Grey: what the model held possible before it saw any evidence (prior). Coloured: what it "
-        "holds possible now (posterior). Both areas are equal, so that a low broad hill turning "
-        "into a high narrow one is what was learned: on the log scale the intervals are "
-        f"{factor(narrow)} to {factor(wide)} times as narrow as they were.",
+        "holds possible now (posterior). Both curves enclose the same area, so that a low broad "
+        "hill turning into a high narrow one is what was learned: on the log scale the intervals "
+        f"are {factor(narrow)} to {factor(wide)} times narrower than they were.",
     )  # fmt: skip
 
 

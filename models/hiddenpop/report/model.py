@@ -10,6 +10,7 @@ import numpy as np
 
 from hiddenpop.estimate import Estimate, summarise
 from hiddenpop.families import FAMILIES
+from hiddenpop.families.synthesis import OVERDISPERSION_SPREAD
 from hiddenpop.words import factor, interval, name_words, percent, plain
 
 __all__ = ["prior_rows", "spans"]
@@ -57,10 +58,14 @@ def _drift(sd: float) -> str:
     )
 
 
-def _overdispersion(scale: float) -> str:
-    if scale == 0:
+def _overdispersion(median: float) -> str:
+    if median == 0:
         return "counts vary by chance alone (Poisson)"
-    return f"scatter of counts beyond chance, as a share of the count: half-normal, scale {scale:g}"
+    low, high = median * np.exp(OUTER * OVERDISPERSION_SPREAD * np.array([-1, 1]))
+    return (
+        f"scatter of counts beyond chance, as a share of the count: log-normal, median {median:g} "
+        f"(95 %: {plain(low)} to {plain(high)})"
+    )
 
 
 def _bound_softness(sd: float) -> str:

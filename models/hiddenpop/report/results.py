@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from hiddenpop.checks.influence import MAIN
 from hiddenpop.estimate import Estimate, Summary
-from hiddenpop.plots.tables import MAIN, variants_table
+from hiddenpop.plots.tables import variants_table
 from hiddenpop.report.inputs import rate_prior
 from hiddenpop.words import (
     capital,
@@ -111,7 +112,7 @@ def width_words(before: Summary, after: Summary) -> str:
         return "the evidence says almost nothing about it"
     if ratio < 1.5:
         return "the evidence narrows it a little"
-    return f"the evidence makes the interval {factor(ratio)} times as narrow (log scale)"
+    return f"the evidence makes the interval {factor(ratio)} times narrower (log scale)"
 
 
 def variant_title(row: pd.Series[Any]) -> str:

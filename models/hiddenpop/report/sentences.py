@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Never
 
 import pandas as pd
 from jinja2 import StrictUndefined, TemplateError
@@ -16,6 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from hiddenpop.errors import HiddenPopError
 from hiddenpop.estimate import Estimate, Summary
 from hiddenpop.inputs.numbers import as_number
+from hiddenpop.inputs.settings import left_out_name
 from hiddenpop.inputs.study import Study
 from hiddenpop.words import Exact, people, per1000, percent
 
@@ -25,6 +26,9 @@ PARTS = ("rests_on", "limits", "next_data")
 """Keys of `[report]` that hold sentences."""
 
 NUMBERS = ("value", "low", "high", "level", "n", "design_effect")
+
+ROUGH = " (rough: this fit failed its checks)"
+"""Behind a sentence that quotes a variant whose fit did not pass its gates."""
 
 NOTHING = Summary(*[float("nan")] * 5)
 """What a result is before there is one."""
@@ -62,14 +66,17 @@ def _render(
 ) -> dict[str, list[str]]:
     environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
     environment.filters |= {"people": people, "per1000": per1000, "percent": percent}
-    environment.globals = _functions(study, estimate, variants)
+    rough: list[str] = []
+    environment.globals = _functions(study, estimate, variants, rough.append)
     texts: dict[str, list[str]] = {}
     faults = []
     for part in PARTS:
         texts[part] = []
         for number, sentence in enumerate(getattr(study.report, part), start=1):
+            rough.clear()
             try:
-                texts[part].append(environment.from_string(sentence).render())
+                text = environment.from_string(sentence).render()
+                texts[part].append(text + ROUGH if rough else text)
             except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError,
                     ValueError) as error:  # fmt: skip
                 faults.append(
@@ -82,9 +89,15 @@ def _render(
 
 
 def _functions(
-    study: Study, estimate: Estimate | None, variants: pd.DataFrame | None
+    study: Study,
+    estimate: Estimate | None,
+    variants: pd.DataFrame | None,
+    on_rough: Callable[[str], None],
 ) -> dict[str, Any]:
-    """What an expression may call; names are checked even where there is no result yet."""
+    """What an expression may call; names are checked even where there is no result yet.
+
+    `on_rough` is told the name of each quoted variant whose fit failed its gates.
+    """
     data = study.data
 
     def N(area: str, group: str) -> Summary:
@@ -107,33 +120,45 @@ def _functions(
 
     named: dict[str, Callable[..., Any]] = {
         "N": N, "rate": rate, "share": share, "population": population,
-        "row": _row(study), "variant": _variant(study, variants),
+        "row": _row(study), "variant": _variant(study, variants, on_rough),
     }  # fmt: skip
     return dict(named)
 
 
-def _row(study: Study) -> Callable[[str], SimpleNamespace]:
+class Row(SimpleNamespace):
+    """Filled columns of a row of evidence, as attributes."""
+
+    def __getattr__(self, column: str) -> Never:
+        """Only called for what is not there; jinja would name the class, not the row."""
+        if column.startswith("_"):
+            raise AttributeError(column)
+        raise ValueError(f"row {self.id} has no column '{column}', or nothing in it")
+
+
+def _row(study: Study) -> Callable[[str], Row]:
     """Filled columns of a row of evidence, used or not; its numbers are shown as published."""
     table = study.data.evidence.table.set_index("id")
 
-    def row(name: str) -> SimpleNamespace:
+    def row(name: str) -> Row:
         _known("row of evidence", name, table.index)
         cells = {column: text for column, text in table.loc[name].items() if text != ""}
-        return SimpleNamespace(
+        return Row(
             **{str(column): Exact(as_number(str(text))) if column in NUMBERS else text
-               for column, text in cells.items()}
+               for column, text in ({"id": name} | cells).items()}
         )  # fmt: skip
 
     return row
 
 
-def _variant(study: Study, frame: pd.DataFrame | None) -> Callable[..., Summary]:
+def _variant(
+    study: Study, frame: pd.DataFrame | None, on_rough: Callable[[str], None]
+) -> Callable[..., Summary]:
     def variant(name: str, area: str, group: str, quantity: str = "prevalence_per_1000") -> Summary:
         _known("reported area", area, study.report.areas)
         _known("reported group", group, study.report.groups)
         _known("quantity", quantity, ("N", "prevalence_per_1000"))
         own = [one.name for one in study.variants]
-        left_out = [f"without-{source}" for source in study.data.evidence.sources]
+        left_out = [left_out_name(source) for source in study.data.evidence.sources]
         _known("variant", name, own + left_out)
         if frame is None:
             return NOTHING
@@ -143,6 +168,8 @@ def _variant(study: Study, frame: pd.DataFrame | None) -> Callable[..., Summary]
         if not at.any():
             return NOTHING
         row = frame[at].iloc[0]
+        if not row["passed"]:
+            on_rough(name)
         return Summary(*(float(row[field]) for field in Summary._fields))
 
     return variant

@@ -87,7 +87,7 @@ def test_stated_intervals_come_back(estimate: hp.Estimate) -> None:
 
 def test_counts_scatter_by_chance_and_beyond(estimate: hp.Estimate) -> None:
     row = plots.evidence_table(estimate).set_index("id").loc["n_treated"]
-    phi = np.median(estimate.draws("scale", effect="overdispersion"))
+    phi = np.median(estimate.draws("overdispersion"))
     sd = np.log(row["reported_high"] / row["reported_low"]) / (2 * 1.959964)
     assert sd == pytest.approx(np.sqrt(1 / 180 + phi**2))
 

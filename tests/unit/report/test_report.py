@@ -12,6 +12,7 @@ import xarray as xr
 import hiddenpop as hp
 from hiddenpop.report import build_report, check_sentences
 from hiddenpop.report.conflicts import conflicts
+from hiddenpop.report.sentences import render_sentences
 from hiddenpop.words import people, plain
 
 COMMAND = "hiddenpop run tiny"
@@ -202,18 +203,32 @@ def test_variants_fill_sentences(estimate: hp.Estimate, variants: pd.DataFrame) 
     assert f"{people(float(row['median'].iloc[0]))} people" in seen
 
 
+def test_a_quoted_variant_that_failed_is_marked(
+    estimate: hp.Estimate, variants: pd.DataFrame
+) -> None:
+    quoted = 'Or {{ variant("small-northtown", "Northtown", "any").median|per1000 }}.'
+    changed = with_sentence(estimate, quoted)
+    mark = " (rough: this fit failed its checks)"
+    failed = variants.assign(passed=variants["variant"] != "small-northtown")
+    fine, rough = render_sentences(changed, variants), render_sentences(changed, failed)
+    assert rough["limits"] == [fine["limits"][0], fine["limits"][1] + mark]
+    assert mark not in "".join(sentence for part in fine.values() for sentence in part)
+    assert mark in plain_text(build_report(changed, failed, command=COMMAND))
+
+
 @pytest.mark.parametrize(
     ("sentence", "why"),
     [
         ('{{ N("Nowhere", "any").median }}', "there is no area 'Nowhere'"),
         ('{{ N("Shire", "gamma").median }}', "there is no group 'gamma'"),
         ('{{ row("nothing").value }}', "there is no row of evidence 'nothing'"),
-        ('{{ row("n_police").value }}', "has no attribute 'value'"),
+        ('{{ row("n_police").value }}', "row n_police has no column 'value'"),
+        ('{{ row("n_treated").valu }}', "row n_treated has no column 'valu'"),
         ('{{ share("luck").median }}', "there is no rate 'luck'"),
         ('{{ population("Atlantis") }}', "there is no area 'Atlantis'"),
         ('{{ variant("nowhere", "Shire", "any").median }}', "there is no variant 'nowhere'"),
         ('{{ variant("without-luck", "Shire", "any").median }}', "there is no variant"),
-        ('{{ variant("without-police", "Harbour", "any").median }}', "no reported area 'Harbour'"),
+        ('{{ variant("no-police", "Harbour", "any").median }}', "no reported area 'Harbour'"),
         ('{{ rate("Shire", "any").middle }}', "has no attribute 'middle'"),
         ("{{ N( }}", "unexpected"),
         ("{{ 1|dozens }}", "dozens"),
