@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -18,6 +17,7 @@ import xarray as xr
 
 from hiddenpop.errors import ConvergenceError, ResultError
 from hiddenpop.families import FAMILIES
+from hiddenpop.files import whole
 from hiddenpop.inference import Sampler, Verdict, judge, versions
 from hiddenpop.inputs.study import Sampling, Study
 
@@ -186,14 +186,8 @@ class Estimate:
         ResultError
             If it cannot be written (a full disk, a folder without permission).
         """
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
+        with whole(path) as temporary:
             self.tree.to_netcdf(temporary, engine="h5netcdf")
-            temporary.replace(path)
-        except OSError as error:
-            raise ResultError(f"{path} could not be written ({error}).") from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
     @classmethod
     def load(

@@ -16,6 +16,7 @@ import pandas as pd
 
 from hiddenpop.errors import ResultError
 from hiddenpop.estimate import Estimate
+from hiddenpop.files import whole
 from hiddenpop.studies import copy_files
 
 __all__ = [
@@ -105,14 +106,8 @@ def write_text(path: Path, text: str) -> None:
     ResultError
         If it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise ResultError(f"{path} could not be written ({error}).") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
