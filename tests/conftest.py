@@ -4,6 +4,7 @@ pytest imports test files one by one (`--import-mode=importlib`), so what they s
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from hiddenpop import priors
 from hiddenpop.inputs import periods
 from hiddenpop.inputs.areas import areas_from_frame
 from hiddenpop.inputs.evidence import Evidence, parse_rates
+from hiddenpop.inputs.overlap import OverlapTable
 from hiddenpop.inputs.rates import Biases, Rates
 from hiddenpop.inputs.synthesis import SynthesisData, Target
 
@@ -137,3 +139,34 @@ def look() -> type[Look]:
 def rng() -> np.random.Generator:
     """Random numbers, the same in every run."""
     return np.random.default_rng(20041231)
+
+
+def reference_overlap(name: str, *, factors: bool = True) -> OverlapTable:
+    """A table of tests/reference/tables; cells of status `upper_bound` may be anything below."""
+    frame = pd.read_csv(Path(__file__).parent / "reference" / "tables" / f"{name}.csv", comment="#")
+    rest = [column for column in frame if column not in ("count", "status")]
+    lists = [column for column in rest if set(frame[column].unique()) <= {0, 1}]
+    levels = [column for column in rest if column not in lists]
+    keys = [tuple(map(str, row)) for row in frame[levels].itertuples(index=False, name=None)]
+    strata = tuple(dict.fromkeys(keys))
+    high = frame["count"].to_numpy(float)
+    bound = np.zeros(len(frame), dtype=bool)
+    if "status" in frame:
+        bound = (frame["status"] == "upper_bound").to_numpy()
+    table = OverlapTable(
+        tuple(lists),
+        tuple(levels),
+        strata,
+        frame[lists].to_numpy().astype(bool),
+        np.array([strata.index(key) for key in keys]),
+        np.where(bound, 0.0, high),
+        high,
+        np.zeros(len(frame), dtype=bool),
+    ).sorted()
+    return table if factors else table.total()
+
+
+@pytest.fixture(scope="session")
+def reference_table() -> Callable[..., OverlapTable]:
+    """`reference_overlap`."""
+    return reference_overlap

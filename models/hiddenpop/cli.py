@@ -11,6 +11,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,10 +27,12 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from hiddenpop import cli_recapture as options
 from hiddenpop.errors import HiddenPopError, InputError
 
 if TYPE_CHECKING:
     from hiddenpop.estimate import Estimate
+    from hiddenpop.inputs.recapture_study import RecaptureStudy
     from hiddenpop.inputs.study import Study
 
 __all__ = ["app", "main"]
@@ -128,13 +131,18 @@ def run(
     ] = False,
 ) -> int:
     """Fit a study and write its report, tables and draws."""
+    from hiddenpop.inputs.recapture_study import RecaptureStudy
     from hiddenpop.report.sentences import check_sentences
-    from hiddenpop.studies import load_study
+    from hiddenpop.studies import load_any
 
-    loaded = load_study(study)
-    check_sentences(loaded)
+    loaded = load_any(study)
     command = _command(study, seed, quick)
     folder = Path("results") / loaded.name if out is None and json is None else out
+    if isinstance(loaded, RecaptureStudy):
+        if seed is not None:
+            loaded = replace(loaded, sampling=replace(loaded.sampling, seed=seed))
+        return _recapture(loaded, folder, json, command)
+    check_sentences(loaded)
     if folder is None:
         estimate = _fit(loaded, seed, quick)
     else:
@@ -192,6 +200,31 @@ def _fit_and_write(
     return estimate
 
 
+def _recapture(study: RecaptureStudy, folder: Path | None, json: str | None, command: str) -> int:
+    """Fit every family of a study, write and show what came of it."""
+    from hiddenpop.recapture import chosen_families, recapture
+    from hiddenpop.recapture_results import recapture_summary, write_recapture
+
+    with _progress(len(chosen_families(study)[0]) + 1) as step:
+        found = recapture(study, on_step=step)
+    if folder is not None:
+        write_recapture(folder, found, command, lambda text: _talk.print(text, soft_wrap=True))
+    _emit(recapture_summary(found, command), json)
+    if json != "-":
+        _answer.print(options.answer_table(found))
+        for name, estimate in found.estimates.items():
+            for text in (estimate.assumption, *estimate.notes):
+                _answer.print(f"{name}: {text}", markup=False, style="dim", soft_wrap=True)
+        for name, reason in found.refused.items():
+            _answer.print(f"{name} was not used: {reason}", markup=False, soft_wrap=True)
+    if folder is not None:
+        _talk.print(f"The report: {folder / 'report.html'}", soft_wrap=True)
+    for name, verdict in found.verdicts.items():
+        if not verdict.passed:
+            _talk.print(f"[bold red]{name} cannot be trusted:[/] {verdict}.", soft_wrap=True)
+    return 0 if found.passed else 1
+
+
 def _show(estimate: Estimate) -> None:
     """Print the main table, rounded for people."""
     title = f"{estimate.data.title}{' (quick run: not for use)' if estimate.quick else ''}"
@@ -238,15 +271,92 @@ def new(
     return 0
 
 
+@app.command(
+    epilog="Example: hiddenpop recapture brighton.csv --lists treat,arrest,exchange,survey "
+    "--count people --population 117219"
+)
+@_guarded
+def recapture(
+    context: typer.Context,
+    table: Annotated[
+        Path | None, typer.Argument(help="A CSV of counts, of persons, or of linked registers.")
+    ] = None,
+    lists: options.LISTS = None,
+    count: options.COUNT = None,
+    history: options.HISTORY = None,
+    person: options.PERSON = None,
+    list_column: options.LIST_COLUMN = None,
+    by: options.BY = None,
+    ignore: options.IGNORE = None,
+    suppressed: options.SUPPRESSED = None,
+    impossible: options.IMPOSSIBLE = None,
+    add_duplicates: options.DUPLICATES = False,
+    times: options.TIMES = None,
+    covariates: options.COVARIATES = None,
+    margins: options.MARGINS = None,
+    distinct: options.DISTINCT = None,
+    family: options.FAMILY = None,
+    population: options.POPULATION = None,
+    estimator: options.ESTIMATOR = None,
+    order: options.ORDER = None,
+    best: options.BEST = False,
+    delta: options.DELTA = None,
+    size_prior: options.SIZE_PRIOR = None,
+    option: options.OPTION = None,
+    draws: options.DRAWS = None,
+    threshold: options.THRESHOLD = None,
+    seed: SeedOption = None,
+    json: JsonOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Folder for a report and tables.")
+    ] = None,
+) -> int:
+    """Estimate how many people are on none of the lists of one table."""
+    read = options.TableOptions(
+        lists, count, history, person, list_column, by, ignore, suppressed, impossible,
+        add_duplicates, times, covariates, margins, distinct,
+    )  # fmt: skip
+    named = {"estimator": estimator, "order": order, "best": best, "delta": delta,
+             "size_prior": size_prior}  # fmt: skip
+    study = options.study_from(
+        table, read, families=family, population=population,
+        options=options.options_from(named, option), seed=seed, draws=draws,
+        threshold=threshold,
+    )  # fmt: skip
+    return _recapture(study, out, json, options.command(context))
+
+
 @app.command(epilog="Example: hiddenpop check my-town")
 @_guarded
-def check(study: StudyArgument, json: JsonOption = None) -> int:
-    """Say all that is wrong with a study, before any fit."""
-    from hiddenpop.report.sentences import check_sentences
-    from hiddenpop.studies import load_study
-
+def check(
+    study: Annotated[
+        str, typer.Argument(help="A shipped study's name, a study folder, a study.toml or a CSV.")
+    ],
+    lists: options.LISTS = None,
+    count: options.COUNT = None,
+    history: options.HISTORY = None,
+    person: options.PERSON = None,
+    list_column: options.LIST_COLUMN = None,
+    by: options.BY = None,
+    ignore: options.IGNORE = None,
+    suppressed: options.SUPPRESSED = None,
+    impossible: options.IMPOSSIBLE = None,
+    add_duplicates: options.DUPLICATES = False,
+    times: options.TIMES = None,
+    covariates: options.COVARIATES = None,
+    population: options.POPULATION = None,
+    json: JsonOption = None,
+) -> int:
+    """Say all that is wrong with a study or an overlap table, before any fit."""
+    read = options.TableOptions(
+        lists, count, history, person, list_column, by, ignore, suppressed, impossible,
+        add_duplicates, times, covariates,
+    )  # fmt: skip
     try:
-        loaded = load_study(study)
+        if study.endswith(".csv"):
+            found = _about(options.study_from(Path(study), read, population=population))
+        else:
+            found = _checked(study)
     except InputError as error:
         faults = [
             {"code": f.code, "file": f.file, "row": f.row, "column": f.column,
@@ -255,15 +365,36 @@ def check(study: StudyArgument, json: JsonOption = None) -> int:
         ]  # fmt: skip
         _emit({"ok": False, "faults": faults}, json)
         raise
-    check_sentences(loaded)
     _emit({"ok": True, "faults": []}, json)
     if json != "-":
-        evidence = loaded.data.evidence
-        _answer.print(
-            f"No fault found: {int(evidence.used.sum())} of {len(evidence.table)} rows of evidence "
-            f"are used, {len(loaded.data.areas.names)} areas, {len(loaded.variants)} variants."
-        )
+        _answer.print(f"No fault found: {found}", soft_wrap=True)
     return 0
+
+
+def _checked(name: str) -> str:
+    """What is in a study in which no fault was found."""
+    from hiddenpop.inputs.recapture_study import RecaptureStudy
+    from hiddenpop.report.sentences import check_sentences
+    from hiddenpop.studies import load_any
+
+    loaded = load_any(name)
+    if isinstance(loaded, RecaptureStudy):
+        return _about(loaded)
+    check_sentences(loaded)
+    evidence = loaded.data.evidence
+    return (
+        f"{int(evidence.used.sum())} of {len(evidence.table)} rows of evidence are used, "
+        f"{len(loaded.data.areas.names)} areas, {len(loaded.variants)} variants."
+    )
+
+
+def _about(study: RecaptureStudy) -> str:
+    """What is in a table in which no fault was found."""
+    from hiddenpop.inputs.repeats import RepeatTable
+
+    table = study.table
+    what = "one list" if isinstance(table, RepeatTable) else f"{len(table.lists)} lists"
+    return f"{table.observed:,.0f} people seen on {what}."
 
 
 @app.command(epilog="Example: hiddenpop replay results/crack-2005")
@@ -328,9 +459,9 @@ def families(json: JsonOption = None) -> int:
 @_guarded
 def studies(json: JsonOption = None) -> int:
     """List the studies that come with the package."""
-    from hiddenpop.studies import load_study, shipped_studies
+    from hiddenpop.studies import load_any, shipped_studies
 
-    found = [(name, load_study(path).title) for name, path in shipped_studies().items()]
+    found = [(name, load_any(path).title) for name, path in shipped_studies().items()]
     _emit([{"name": name, "title": text} for name, text in found], json)
     if json != "-":
         _list(found)

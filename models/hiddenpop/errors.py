@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hiddenpop.estimate import Estimate
     from hiddenpop.inputs.faults import Fault
+    from hiddenpop.size import SizeEstimate
 
 __all__ = ["ConvergenceError", "HiddenPopError", "InputError", "ResultError"]
 
@@ -27,7 +28,7 @@ class InputError(HiddenPopError):
 class ConvergenceError(HiddenPopError):
     """A sampled fit failed its gates; the fit itself is in `estimate`, for a look."""
 
-    def __init__(self, message: str, estimate: Estimate) -> None:
+    def __init__(self, message: str, estimate: Estimate | SizeEstimate) -> None:
         self.estimate = estimate
         super().__init__(message)
 

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,16 @@ PACKAGES = ("hiddenpop", "pymc", "pytensor", "nutpie", "arviz", "numpy", "pandas
 MAX_RHAT = 1.01
 MIN_ESS = 400
 MIN_CHAINS = 4
+MAX_TAIL = 1e-6
 
 
 def versions() -> dict[str, str]:
     """Versions of everything that can change a draw, and a hash of this package's own code."""
+    return dict(_versions())
+
+
+@cache
+def _versions() -> dict[str, str]:
     code = hashlib.sha256()
     package = Path(__file__).parent
     for path in sorted(package.rglob("*.py")):
@@ -214,31 +221,52 @@ class Verdict:
 
 
 def judge(tree: xr.DataTree) -> Verdict:
-    """Hold a sampled fit to the gates.
+    """Hold a fit to the gates.
 
-    R-hat (rank-normalised, split) at most 1.01 and bulk and tail effective sample size at
-    least 400 for every variable, at least 4 chains, no divergent transition, no
+    Sampled: R-hat (rank-normalised, split) at most 1.01 and bulk and tail effective sample
+    size at least 400 for every variable, at least 4 chains, no divergent transition, no
     trajectory cut at the largest tree depth. Source: Vehtari et al. 2021 (Bayesian
     Analysis 16:667), sections 4 and 6.
+
+    Computed (group `distribution` or `set`): where the posterior was computed on a grid, less
+    than 1e-6 of it beyond the grid; where by importance sampling, an effective sample size of
+    at least 400.
     """
-    posterior, stats = tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset()
+    if "distribution" in tree or "set" in tree:
+        return Verdict(tuple(_computed_gates(tree.attrs)))
+    return Verdict((*_chain_gates(tree["posterior"].to_dataset()), *_path_gates(tree)))
+
+
+def _computed_gates(attrs: Mapping[Any, Any]) -> Iterator[Gate]:
+    """Gates of a posterior that was computed; none where it is a closed form."""
+    if "tail" in attrs:
+        tail = float(attrs["tail"])
+        yield Gate("posterior beyond the grid", tail, f"at most {MAX_TAIL:g}", tail <= MAX_TAIL)
+    if "importance_ess" in attrs:
+        ess = float(attrs["importance_ess"])
+        yield Gate("effective sample size", ess, f"at least {MIN_ESS}", ess >= MIN_ESS)
+
+
+def _chain_gates(posterior: xr.Dataset) -> Iterator[Gate]:
+    """Gates that need nothing but the chains."""
     chains = posterior.sizes["chain"]
     varying = _varying(posterior)
     rhat = float(_flat(az.rhat(varying)).max()) if chains > 1 else float("inf")
     bulk = float(_flat(az.ess(varying, method="bulk")).min())
     tail = float(_flat(az.ess(varying, method="tail")).min())
-    divergent = int(stats["diverging"].sum())
-    cut = int(stats["maxdepth_reached"].sum())
-    return Verdict(
-        (
-            Gate("R-hat", rhat, f"at most {MAX_RHAT}", rhat <= MAX_RHAT),
-            Gate("bulk effective sample size", bulk, f"at least {MIN_ESS}", bulk >= MIN_ESS),
-            Gate("tail effective sample size", tail, f"at least {MIN_ESS}", tail >= MIN_ESS),
-            Gate("divergent transitions", divergent, "none", divergent == 0),
-            Gate("trajectories cut short", cut, "none", cut == 0),
-            Gate("chains", chains, f"at least {MIN_CHAINS}", chains >= MIN_CHAINS),
-        )
-    )
+    yield Gate("R-hat", rhat, f"at most {MAX_RHAT}", rhat <= MAX_RHAT)
+    yield Gate("bulk effective sample size", bulk, f"at least {MIN_ESS}", bulk >= MIN_ESS)
+    yield Gate("tail effective sample size", tail, f"at least {MIN_ESS}", tail >= MIN_ESS)
+    yield Gate("chains", chains, f"at least {MIN_CHAINS}", chains >= MIN_CHAINS)
+
+
+def _path_gates(tree: xr.DataTree) -> Iterator[Gate]:
+    """Gates of Hamiltonian trajectories; none for a sampler that has no trajectories."""
+    if "sample_stats" in tree:
+        divergent = int(tree["sample_stats"]["diverging"].sum())
+        cut = int(tree["sample_stats"]["maxdepth_reached"].sum())
+        yield Gate("divergent transitions", divergent, "none", divergent == 0)
+        yield Gate("trajectories cut short", cut, "none", cut == 0)
 
 
 def _varying(posterior: xr.Dataset) -> xr.Dataset:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import arviz as az
 import numpy as np
 
 from hiddenpop.errors import InputError, ResultError
 from hiddenpop.estimate import Estimate, fit
 from hiddenpop.inference import versions
-from hiddenpop.inputs.study import Study
+from hiddenpop.inputs.recapture_study import RecaptureStudy
+from hiddenpop.inputs.study import Sampling, Study
+from hiddenpop.recapture import recapture
+from hiddenpop.recapture_results import load_trees
 from hiddenpop.results import STUDY_COPY, read_run
-from hiddenpop.studies import load_study, shipped_studies
+from hiddenpop.size import SizeEstimate
+from hiddenpop.studies import load_any, shipped_studies
 
 __all__ = ["Replay", "replay"]
 
@@ -56,7 +62,9 @@ def replay(folder: Path) -> Replay:
         raise ResultError(
             f"{folder}: the result has lost its {STUDY_COPY} folder; run the study again."
         )
-    study = load_study(folder / STUDY_COPY)
+    study = load_any(folder / STUDY_COPY)
+    if isinstance(study, RecaptureStudy):
+        return _replay_recapture(folder, run, study)
     reasons = [*_changes(folder, run, study), *_version_changes(run)]
     # The draws belong to the inputs of the run, whatever has become of the copy since.
     before = Estimate.load(folder / "estimate.nc", study, run["input_sha256"])
@@ -73,12 +81,52 @@ def replay(folder: Path) -> Replay:
     one, two = before.table(), again.table()
     gap = np.abs(one["median"] - two["median"]) / np.hypot(one["mcse"], two["mcse"])
     largest = float(gap.max()) if len(one) == len(two) else float("inf")
-    if largest <= ERRORS_ALLOWED:
-        return Replay("within Monte Carlo error", largest, tuple(reasons))
-    return Replay("different", largest, tuple(reasons))
+    return _judged(largest, reasons)
 
 
-def _changes(folder: Path, run: dict[str, Any], study: Study) -> list[str]:
+def _judged(largest: float, reasons: list[str]) -> Replay:
+    """Outcome of a rerun whose draws are not the same."""
+    within = largest <= ERRORS_ALLOWED
+    return Replay("within Monte Carlo error" if within else "different", largest, tuple(reasons))
+
+
+def _replay_recapture(folder: Path, run: dict[str, Any], study: RecaptureStudy) -> Replay:
+    """Rerun every family of a capture-recapture result."""
+    reasons = [*_changes(folder, run, study), *_version_changes(run)]
+    before = load_trees(folder, study)
+    sampling = Sampling(**json.loads(next(iter(before.values())).tree.attrs["sampling"]))
+    if run["seed"] != sampling.seed:
+        reasons.append(
+            f"run.json says seed {run['seed']}, the draws were made with {sampling.seed}"
+        )
+    after = recapture(study, sampling=sampling).estimates
+    if before.keys() != after.keys():
+        return Replay("different", float("inf"), (*reasons, "the families are other ones"))
+    if any(before[name].tree.attrs["priors"] != after[name].tree.attrs["priors"] for name in after):
+        reasons.append("the priors are other ones")
+    gaps = [_gap(before[name], after[name]) for name in after]
+    if not any(gaps):
+        return Replay("identical", 0.0, tuple(reasons))
+    return _judged(max(gaps), reasons)
+
+
+def _gap(one: SizeEstimate, two: SizeEstimate) -> float:
+    """Difference of two medians of N in Monte Carlo errors; 0 only where all draws are equal."""
+    if one.is_set:
+        return 0.0 if one.N() == two.N() else float("inf")
+    first, second = one.tree["posterior"]["N"], two.tree["posterior"]["N"]
+    if first.shape == second.shape and np.array_equal(first, second):
+        return 0.0
+    shape = (one.tree["posterior"].sizes["chain"], -1)
+    first_error, second_error = (
+        float(az.mcse(e.draws().reshape(shape), method="median")) for e in (one, two)
+    )
+    difference = abs(one.N().median - two.N().median)
+    tiny = float(np.finfo(float).tiny)
+    return max(tiny, float(difference / np.hypot(first_error, second_error)))
+
+
+def _changes(folder: Path, run: dict[str, Any], study: Study | RecaptureStudy) -> list[str]:
     """Files of the result, or the shipped study, that are not as they were at the run."""
     found = [
         f"{STUDY_COPY}/{name} was changed after the run"
@@ -94,7 +142,7 @@ def _changes(folder: Path, run: dict[str, Any], study: Study) -> list[str]:
     shipped = shipped_studies().get(run["study"])
     if shipped is not None and not found:
         try:
-            current = load_study(shipped).sha256
+            current = load_any(shipped).sha256
         except InputError:
             current = {}
         if current != run["input_sha256"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ __all__ = [
     "as_json",
     "fill",
     "read_run",
+    "seal",
     "summary",
     "write_result",
     "write_text",
@@ -94,8 +96,17 @@ def summary(estimate: Estimate, command: str, level: float = 0.95) -> dict[str, 
 
 
 def as_json(payload: object) -> str:
-    """JSON text with a final newline."""
-    return json.dumps(payload, indent=2, ensure_ascii=False) + "\n"
+    """JSON text with a final newline; numbers that JSON does not know (nan, inf) are null."""
+    return json.dumps(_finite(payload), indent=2, ensure_ascii=False) + "\n"
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401
+    """The same with None for every number that is not finite."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_text(path: Path, text: str) -> None:
@@ -218,13 +229,18 @@ def fill(folder: Path, estimate: Estimate, variants: pd.DataFrame | None, comman
         marked.to_csv(folder / "variants.csv", index=False)
     estimate.save(folder / "estimate.nc")
     copy_files(study, folder / STUDY_COPY)
+    seal(folder, summary(estimate, command))
+
+
+def seal(folder: Path, payload: dict[str, Any]) -> None:
+    """Write `run.json` with the hashes of all other files; the last thing to be written."""
     outputs = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.iterdir())
         if path.is_file() and path.name != "pid"
     }
-    payload = summary(estimate, command) | {"output_sha256": outputs}
-    (folder / RUN).write_text(as_json(payload), encoding="utf-8")
+    text = as_json(payload | {"output_sha256": outputs})
+    (folder / RUN).write_text(text, encoding="utf-8")
 
 
 def read_run(folder: Path) -> dict[str, Any]:

@@ -10,9 +10,19 @@ from pathlib import Path
 from hiddenpop.errors import InputError, ResultError
 from hiddenpop.families import FAMILIES
 from hiddenpop.inputs.faults import Fault
+from hiddenpop.inputs.recapture_study import RecaptureStudy
 from hiddenpop.inputs.study import STUDY_NAME, Study, read_study
+from hiddenpop.recapture import check_options, chosen_families
 
-__all__ = ["copy_files", "copy_study", "find_study", "load_study", "shipped_studies"]
+__all__ = [
+    "copy_files",
+    "copy_study",
+    "find_study",
+    "load_any",
+    "load_recapture",
+    "load_study",
+    "shipped_studies",
+]
 
 
 def shipped_studies() -> dict[str, Path]:
@@ -44,16 +54,54 @@ def find_study(name: str | Path) -> Path:
     )  # fmt: skip
 
 
-def load_study(name: str | Path) -> Study:
-    """Load a study by the name of a shipped one, or by its folder or `study.toml`.
+def load_any(name: str | Path) -> Study | RecaptureStudy:
+    """Load a study of either kind by the name of a shipped one, or by its folder or `study.toml`.
 
     Raises
     ------
     InputError
         With every fault found in any of its files.
     """
-    kinds = {family.name: family.prior_kinds for family in FAMILIES.values()}
-    return read_study(find_study(name), kinds)
+    kinds = {
+        family.name: family.prior_kinds for family in FAMILIES.values() if family.data == "evidence"
+    }
+    recapture = [family.name for family in FAMILIES.values() if family.data != "evidence"]
+    study = read_study(find_study(name), kinds, recapture)
+    if isinstance(study, RecaptureStudy):
+        check_options(study.options, chosen_families(study)[0])
+    return study
+
+
+def load_study(name: str | Path) -> Study:
+    """Load a study of evidence by the name of a shipped one, or by its folder or `study.toml`.
+
+    Raises
+    ------
+    InputError
+        With every fault found in any of its files.
+    ResultError
+        If it is a capture-recapture study (`load_recapture`).
+    """
+    study = load_any(name)
+    if isinstance(study, RecaptureStudy):
+        raise ResultError(f"'{study.name}' is a capture-recapture study: use load_recapture.")
+    return study
+
+
+def load_recapture(name: str | Path) -> RecaptureStudy:
+    """Load a capture-recapture study, as `load_study` does those of evidence.
+
+    Raises
+    ------
+    InputError
+        With every fault found in any of its files.
+    ResultError
+        If it is a study of evidence (`load_study`).
+    """
+    study = load_any(name)
+    if not isinstance(study, RecaptureStudy):
+        raise ResultError(f"'{study.name}' is a study of evidence: use load_study.")
+    return study
 
 
 def copy_study(source: str | Path, target: Path) -> list[Path]:
@@ -68,7 +116,7 @@ def copy_study(source: str | Path, target: Path) -> list[Path]:
     ResultError
         If the target exists and is not an empty folder, or its name cannot name a study.
     """
-    study = load_study(source)
+    study = load_any(source)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ResultError(
             f"{target} exists already and is not an empty folder: nothing was written. "
@@ -92,10 +140,13 @@ def copy_study(source: str | Path, target: Path) -> list[Path]:
     return files
 
 
-def copy_files(study: Study, target: Path) -> list[Path]:
+def copy_files(study: Study | RecaptureStudy, target: Path) -> list[Path]:
     """Copy every file that a study read to the same place inside `target`."""
     copies = [target / name for name in study.sha256]
     for name, copy in zip(study.sha256, copies, strict=True):
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(study.folder / name, copy)
+        if isinstance(study, RecaptureStudy):
+            copy.write_bytes(study.files[name])
+        else:
+            shutil.copyfile(study.folder / name, copy)
     return copies

@@ -15,7 +15,7 @@ from hiddenpop.studies import load_study
 TINY = Path(__file__).resolve().parents[1] / "studies" / "tiny"
 
 
-@pytest.fixture(scope="module", params=list(FAMILIES))
+@pytest.fixture(scope="module", params=["synthesis"])
 def family(request: pytest.FixtureRequest) -> Family:
     return FAMILIES[request.param]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib import import_module
 from types import ModuleType
+from typing import Literal
 
-from hiddenpop.families import synthesis, synthesis_simulation
-from hiddenpop.inputs.study import PriorKind
+from hiddenpop.inputs.settings import PriorKind
 
-__all__ = ["FAMILIES", "Family"]
+__all__ = ["FAMILIES", "Family", "recapture_families"]
 
 
 @dataclass(frozen=True)
@@ -20,28 +21,91 @@ class Family:
     ----------
     summary
         One line for lists.
-    module
-        Holds `Priors`, `build_model` and `values`.
-    simulation
-        Holds `draw_truth` and `simulate`, written apart from the model.
+    place
+        Name of its module below `hiddenpop.families`; `<place>_simulation` holds `draw_truth`
+        and `simulate`, written apart from the model.
+    data
+        What it reads: the evidence of a study, an overlap table (or published margins), or
+        how often people were seen on one list.
+    exact
+        Whether its posterior is computed rather than sampled by Markov chains. A module with
+        `build_model` is sampled by NUTS, any other by its own `posterior`.
     prior_kinds
-        What `study.toml` may set, and in which form.
+        What the `study.toml` of a synthesis may set, and in which form.
     """
 
     name: str
     summary: str
-    module: ModuleType
-    simulation: ModuleType
-    prior_kinds: Mapping[str, PriorKind]
+    place: str
+    data: Literal["evidence", "overlap", "repeats"]
+    exact: bool
+    prior_kinds: Mapping[str, PriorKind] = field(default_factory=dict)
+
+    @property
+    def module(self) -> ModuleType:
+        """Holds `Priors`, and `build_model` and `values`, or `posterior`."""
+        return import_module(f"hiddenpop.families.{self.place}")
+
+    @property
+    def simulation(self) -> ModuleType:
+        """Holds `draw_truth` and `simulate`."""
+        return import_module(f"hiddenpop.families.{self.place}_simulation")
 
 
-FAMILIES: dict[str, Family] = {
-    "synthesis": Family(
+def _listed(*families: Family) -> dict[str, Family]:
+    return {family.name: family for family in families}
+
+
+FAMILIES: dict[str, Family] = _listed(
+    Family(
         "synthesis",
         "Many numbers about nested areas and groups, with rates, biases and drift, "
         "in one joint posterior.",
-        synthesis,
-        synthesis_simulation,
-        synthesis.PRIOR_KINDS,
+        "synthesis", "evidence", False, import_module("hiddenpop.families.synthesis").PRIOR_KINDS,
     ),
-}
+    Family(
+        "two-list",
+        "Two lists: Lincoln-Petersen, Chapman, and the posterior with a prior on dependence.",
+        "two_list", "overlap", True,
+    ),
+    Family(
+        "loglinear-average",
+        "All hierarchical log-linear models, averaged by BIC or under proper priors.",
+        "loglinear_average", "overlap", True,
+    ),
+    Family(
+        "graphs",
+        "All decomposable graphs of dependence between 3 to 6 lists, averaged in closed form.",
+        "graphs", "overlap", True,
+    ),
+    Family(
+        "loglinear",
+        "Log-linear model with strata, shrunken interactions, censored cells or margins only.",
+        "loglinear", "overlap", False,
+    ),
+    Family(
+        "latent-class",
+        "Classes of people with their own chances of being seen (Dirichlet-process mixture).",
+        "latent_class", "overlap", False,
+    ),
+    Family(
+        "heterogeneity",
+        "People differ in how visible they are (M_h, M_th), integrated by quadrature.",
+        "heterogeneity", "overlap", True,
+    ),
+    Family(
+        "bounds",
+        "Every N that stated ranges of dependence between lists allow.",
+        "bounds", "overlap", True,
+    ),
+    Family(
+        "one-list",
+        "How often people were seen on one list: zero-truncated counts and lower bounds.",
+        "one_list", "repeats", True,
+    ),
+)  # fmt: skip
+
+
+def recapture_families(data: Literal["overlap", "repeats"]) -> dict[str, Family]:
+    """The families that read overlap tables, or counts of repeated captures."""
+    return {name: family for name, family in FAMILIES.items() if family.data == data}

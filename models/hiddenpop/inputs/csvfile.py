@@ -6,20 +6,39 @@ import csv
 import difflib
 import io
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from hiddenpop.inputs.faults import Faults
 
-__all__ = ["read_cells", "read_text"]
+__all__ = [
+    "Record",
+    "full_records",
+    "header_fault",
+    "read_cells",
+    "read_raw",
+    "read_text",
+    "records",
+    "to_frame",
+]
 
-Records = list[tuple[int, list[str]]]
-"""Line on which each record starts, and its cells."""
+Record = tuple[int, list[str]]
+"""Line on which a record starts, and its cells."""
+
+MANY = 1000
+"""After so many rows of wrong form the others are not looked at."""
 
 
 def read_text(path: Path, faults: Faults) -> str | None:
     """Return the text of a UTF-8 file, or None after recording why it cannot be had."""
+    raw = read_raw(path, faults)
+    return None if raw is None else raw.decode("utf-8")
+
+
+def read_raw(path: Path, faults: Faults) -> bytes | None:
+    """Return the bytes of a UTF-8 file, or None after recording why they cannot be had."""
     name = path.name
     try:
         if not path.exists():
@@ -45,11 +64,13 @@ def read_text(path: Path, faults: Faults) -> str | None:
             faults.report(code, file=name)
             return None
     try:
-        return raw.decode("utf-8")
+        if not raw.isascii():
+            raw.decode("utf-8")
     except UnicodeDecodeError as error:
         row = raw[: error.start].count(b"\n") + 1
         faults.report("file-encoding", {"byte": f"0x{raw[error.start]:02x}"}, file=name, row=row)
         return None
+    return raw
 
 
 def read_cells(
@@ -68,26 +89,33 @@ def read_cells(
     if not text.strip():
         faults.report("table-empty", {"header": ",".join(columns)}, file=name)
         return None
-    records = _records(text, name, faults)
-    if records is None or not _header_is_good(records[0][1], columns, required, name, faults):
+    before = len(faults.found)
+    found = list(records(io.StringIO(text, newline=""), name, faults))
+    if len(faults.found) > before:
         return None
-    return _body(records[1:], records[0][1], columns, name, faults)
+    header = found[0][1]
+    if not _header_is_good(header, columns, required, name, faults):
+        return None
+    frame = to_frame(full_records(found[1:], len(header), name, faults), header, name, faults)
+    return None if frame is None else frame.reindex(columns=list(columns), fill_value="")
 
 
-def _records(text: str, name: str, faults: Faults) -> Records | None:
-    """Split the text into records; None where quotation marks do not pair up."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    records: Records = []
+def records(
+    stream: Iterable[str], name: str, faults: Faults, *, first: int = 1
+) -> Iterator[Record]:
+    """The records of a stream of lines; ends early where quotation marks do not pair up.
+
+    `first` is the number of the stream's first line in the file.
+    """
+    reader = csv.reader(stream, strict=True)
     # A record starts on the line after the last of the record before.
-    start = 1
+    start = first
     try:
         for cells in reader:
-            records.append((start, [cell.strip(" \t\r\n") for cell in cells]))
-            start = reader.line_num + 1
+            yield start, [cell.strip(" \t\r\n") for cell in cells]
+            start = first + reader.line_num
     except csv.Error:
         faults.report("csv-quotes", file=name, row=start)
-        return None
-    return records
 
 
 def _header_is_good(
@@ -104,7 +132,7 @@ def _header_is_good(
         faults.report(code, {"columns": listed, **values}, file=name, row=1, column=column)
 
     if not set(header) & set(columns):
-        code = _separator_fault(header)
+        code = header_fault(header)
         fault(code, header=",".join(columns), found=",".join(header))
         return False
     missing = [column for column in required if column not in header]
@@ -124,33 +152,47 @@ def _header_is_good(
     return len(faults.found) == before
 
 
-def _separator_fault(header: list[str]) -> str:
+def header_fault(header: list[str]) -> str:
     """Code of why a first line holds no known column."""
     marks = {";": "csv-semicolons", "\t": "csv-tabs"}
     found = (code for mark, code in marks.items() if len(header) == 1 and mark in header[0])
     return next(found, "header-missing")
 
 
-def _body(
-    records: Records, header: list[str], columns: tuple[str, ...], name: str, faults: Faults
-) -> pd.DataFrame | None:
-    """Turn the lines below the header into a frame of strings."""
-    rows: dict[int, list[str]] = {}
-    before = len(faults.found)
-    for number, cells in records:
+def full_records(
+    found: Iterable[Record], width: int, name: str, faults: Faults, *, comment: str | None = None
+) -> Iterator[Record]:
+    """Those records that are neither blank nor of wrong length, which is a fault.
+
+    With `comment`, the code of a fault, no record may begin with '#', whatever its length.
+    """
+    wrong = 0
+    for number, cells in found:
         if not any(cells):
             continue
-        if len(cells) == len(header):
-            rows[number] = cells
-        elif cells[0].startswith("#"):
-            faults.report("row-comment", file=name, row=number)
+        remark = cells[0].startswith("#")
+        if len(cells) == width and not (remark and comment):
+            yield number, cells
+            continue
+        wrong += 1
+        if remark:
+            faults.report(comment or "row-comment", file=name, row=number)
         else:
-            counts = {"cells": len(cells), "header": len(header)}
+            counts = {"cells": len(cells), "header": width}
             faults.report("row-length", counts, file=name, row=number)
+        if wrong == MANY:
+            return
+
+
+def to_frame(
+    found: Iterable[Record], header: list[str], name: str, faults: Faults
+) -> pd.DataFrame | None:
+    """Records below the header as a frame of strings, None where there is none or a fault."""
+    before = len(faults.found)
+    rows = dict(found)
     if len(faults.found) > before:
         return None
     if not rows:
         faults.report("table-no-rows", file=name)
         return None
-    frame = pd.DataFrame.from_dict(rows, orient="index", columns=header, dtype=str)
-    return frame.reindex(columns=list(columns), fill_value="")
+    return pd.DataFrame.from_dict(rows, orient="index", columns=header, dtype=str)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +94,19 @@ class Evidence:
     def sources(self) -> tuple[str, ...]:
         """Sources of the rows in the main analysis, in order of appearance."""
         return tuple(dict.fromkeys(self.rows.loc[self.used, "source"]))
+
+    def with_interval(
+        self, row: str, numbers: tuple[float, float, float, float], origin: str
+    ) -> Evidence:
+        """The same evidence with another value, low, high and level in one row, and a note."""
+        rows, table = self.rows.copy(), self.table.copy()
+        mine = table["id"] == row
+        for column, value in zip(("value", "low", "high", "level"), numbers, strict=True):
+            rows.loc[row, column] = value
+            table.loc[mine, column] = f"{value:.12g}"
+        note = f"Its numbers are those of {origin}, in place of the published ones. "
+        table.loc[mine, "note"] = note + table.loc[mine, "note"]
+        return replace(self, rows=rows, table=table)
 
 
 def read_evidence(

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from hiddenpop.inputs.faults import Faults
 from hiddenpop.inputs.toml import Section
 
-__all__ = ["STUDY_FILE", "TABLES", "find_study", "table_paths"]
+__all__ = ["STUDY_FILE", "TABLES", "find_study", "path_fault", "table_paths"]
 
 STUDY_FILE = "study.toml"
 TABLES = ("areas", "evidence", "rates", "biases")
@@ -47,7 +47,7 @@ def table_paths(section: Section, folder: Path) -> dict[str, Path]:
         if not name:
             continue
         path = folder / name
-        if code := _fault(name, path, folder):
+        if code := path_fault(name, path, folder):
             section.fault(code, table, name=name)
         elif path in paths.values():
             section.fault("path-twice", table, name=name)
@@ -57,7 +57,7 @@ def table_paths(section: Section, folder: Path) -> dict[str, Path]:
     return paths
 
 
-def _fault(name: str, path: Path, folder: Path) -> str:
+def path_fault(name: str, path: Path, folder: Path) -> str:
     """Code of what is wrong with the path of a table, "" if nothing is."""
     if not name.isprintable():
         return "path-form"

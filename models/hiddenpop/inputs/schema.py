@@ -21,6 +21,7 @@ __all__ = [
     "check_columns",
     "drop_totals",
     "filled",
+    "is_total",
     "key",
     "number",
     "one_of",
@@ -135,11 +136,16 @@ def drop_totals(
     other cells would only give more faults.
     """
     cells = frame[list(columns)].replace("", pd.NA).bfill(axis=1).iloc[:, 0].fillna("")
-    total = cells.map(lambda cell: cell.casefold().rstrip(":") in TOTALS).to_numpy(dtype=bool)
+    total = cells.map(is_total).to_numpy(dtype=bool)
     for row in frame.index[total]:
         values = {"cell": cells[row]}
         faults.report(code, values, file=file, row=int(row), column=columns[0])
     return frame[~total]
+
+
+def is_total(cell: str) -> bool:
+    """Whether a cell says that its row is a sum of others."""
+    return cell.casefold().rstrip(":") in TOTALS
 
 
 def unique(frame: pd.DataFrame, column: str, code: str, file: str, faults: Faults) -> None:

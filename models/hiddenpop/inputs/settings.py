@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
+from hiddenpop.inputs.posteriors import PosteriorRow, read_posteriors, with_posteriors
 from hiddenpop.inputs.synthesis import SynthesisData
 from hiddenpop.inputs.toml import Section
 
@@ -58,6 +60,8 @@ class Variant:
         Switch rows of evidence on or off.
     population
         Other residents for named areas.
+    posteriors
+        Rows of evidence whose numbers come from a result instead.
     """
 
     name: str
@@ -67,6 +71,7 @@ class Variant:
     with_rows: tuple[str, ...] = ()
     without_rows: tuple[str, ...] = ()
     population: tuple[tuple[str, float], ...] = ()
+    posteriors: tuple[PosteriorRow, ...] = ()
 
     def chosen(self, data: SynthesisData) -> tuple[str, ...]:
         """Ids of the rows of evidence that count in this variant."""
@@ -83,6 +88,7 @@ class Variant:
     def apply(self, data: SynthesisData) -> SynthesisData:
         """Return the data of this variant."""
         changed = data.including(self.chosen(data))
+        changed = replace(changed, evidence=with_posteriors(changed.evidence, self.posteriors))
         return changed.with_population(dict(self.population)) if self.population else changed
 
 
@@ -147,7 +153,7 @@ def read_sampling(section: Section) -> Sampling:
     return sampling
 
 
-def read_variant(section: Section) -> Variant:
+def read_variant(section: Section, folder: Path) -> Variant:
     """One variant; whether its names exist is checked with the tables."""
     name, title = section.text("name"), section.text("title")
     changes = {key: section.texts(key, optional=True) for key in CHANGES}
@@ -156,10 +162,12 @@ def read_variant(section: Section) -> Variant:
         (area, value) for area in people if (value := people.number(area, strict=True)) is not None
     )
     people.done()
+    posteriors = read_posteriors(section.section("posteriors", optional=True), folder)
     section.done()
-    if not any(changes.values()) and "population" not in section:
-        section.fault("variant-empty", "name", name=name, keys=", ".join([*CHANGES, "population"]))
-    return Variant(name, title, population=population, **changes)
+    others = ("population", "posteriors")
+    if not any(changes.values()) and not any(key in section for key in others):
+        section.fault("variant-empty", "name", name=name, keys=", ".join([*CHANGES, *others]))
+    return Variant(name, title, population=population, posteriors=posteriors, **changes)
 
 
 def read_report(section: Section) -> Report:

@@ -6,8 +6,8 @@ import datetime as dt
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from hiddenpop.inputs.csvfile import read_text
 from hiddenpop.inputs.evidence import RESIDENTS, Evidence, Known, read_evidence
 from hiddenpop.inputs.faults import Faults, choose
 from hiddenpop.inputs.paths import find_study, table_paths
+from hiddenpop.inputs.posteriors import check_posteriors, read_posteriors, with_posteriors
 from hiddenpop.inputs.rates import Biases, Rates, read_biases, read_rates
+from hiddenpop.inputs.recapture_study import RecaptureStudy, read_recapture_study
 from hiddenpop.inputs.settings import (
     PriorKind,
     Report,
@@ -80,13 +82,20 @@ class _Tables:
     evidence: Evidence | None
 
 
-def read_study(path: Path, families: Mapping[str, Mapping[str, PriorKind]]) -> Study:
+def read_study(
+    path: Path,
+    families: Mapping[str, Mapping[str, PriorKind]],
+    recapture: Collection[str] = (),
+) -> Study | RecaptureStudy:
     """Read a study folder, or its `study.toml`, and everything it names.
 
     Parameters
     ----------
     families
-        For each known family, the priors it takes.
+        For each known family of evidence, the priors it takes.
+    recapture
+        Names of the families of capture-recapture, which studies of the family "recapture"
+        may use.
 
     Raises
     ------
@@ -96,7 +105,12 @@ def read_study(path: Path, families: Mapping[str, Mapping[str, PriorKind]]) -> S
     faults = Faults()
     file = find_study(path, faults)
     top = _parse(file, faults) if file is not None else None
-    study = _study(top, file, families, faults) if top is not None and file is not None else None
+    study: Study | RecaptureStudy | None = None
+    if top is not None and file is not None:
+        if top.peek("family") == RecaptureStudy.family:
+            study = read_recapture_study(top, file, recapture, faults)
+        else:
+            study = _study(top, file, families, faults)
     if study is None or faults.found:
         raise InputError(faults.found)
     return study
@@ -126,19 +140,32 @@ def _study(
         top.fault("study-name", "name", name=name)
     family = top.text("family")
     if family and family not in families:
-        top.fault("study-family", "family", name=family, fix=choose(family, list(families)))
+        top.fault(
+            "study-family",
+            "family",
+            name=family,
+            fix=choose(family, [*families, RecaptureStudy.family]),
+        )
     target = _target(top.section("target"))
     cells, unions = _groups(top.section("groups"))
     groups = tuple(dict.fromkeys((*unions, *cells))) if cells else ()
     priors_section = top.section("priors", optional=True)
     priors = read_priors(priors_section, families[family]) if family in families else {}
     sampling = read_sampling(top.section("sampling", optional=True))
-    variants = tuple(read_variant(section) for section in top.sections("variants"))
+    variants = tuple(read_variant(section, file.parent) for section in top.sections("variants"))
+    posteriors = read_posteriors(top.section("posteriors", optional=True), file.parent)
     report = read_report(top.section("report"))
     paths = table_paths(top.section("tables"), file.parent)
     top.done()
     also = frozenset(row for variant in variants for row in variant.with_rows)
     tables = _tables(paths, target, groups, also, faults)
+    if tables.evidence is not None:
+        replaced = [*posteriors, *(one for variant in variants for one in variant.posteriors)]
+        check_posteriors(replaced, tables.evidence, file.name, faults)
+        paths |= {f"posterior of {one.row}": one.file for one in replaced}
+        if not faults.found:
+            evidence = with_posteriors(tables.evidence, posteriors)
+            tables = replace(tables, evidence=evidence)
     study_checks.check_report(top, report, groups, tables.areas, tables.rates)
     data = _data(tables, target, cells, unions)
     study_checks.check_variants(top, variants, tables.areas, tables.evidence, data)

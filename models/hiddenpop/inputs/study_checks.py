@@ -87,6 +87,8 @@ def _check_effect(top: Section, where: str, variant: Variant, data: SynthesisDat
     given = data.areas.table.set_index("name")["population"]
     if not rows:
         top.fault("variant-no-evidence", where, name=variant.name)
+    elif variant.posteriors:
+        return
     elif rows == usual and all(given[name] == value for name, value in people.items()):
         top.fault("variant-no-change", where, name=variant.name)
     if people and not _nests(data.areas, people):

@@ -130,6 +130,14 @@ class Section:
         value = self._get(key, dict, "a table", optional=optional)
         return Section(value, self._join(key), self._file, self._faults)
 
+    def peek(self, key: str) -> object:
+        """What stands at a key, without asking for it."""
+        return self._content.get(key)
+
+    def table(self, key: str) -> Mapping[str, object]:
+        """An optional sub-table as it stands, for whoever knows its keys better."""
+        return self._get(key, dict, "a table") or {}
+
     def sections(self, key: str) -> tuple[Section, ...]:
         """An optional list of sub-tables."""
         value = self._get(key, list, "a list of tables") or []

@@ -1,0 +1,1 @@
+"""The parts of `loglinear_average`: models by maximum likelihood and under proper priors."""

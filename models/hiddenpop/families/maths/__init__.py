@@ -1,0 +1,1 @@
+"""Arithmetic of the families that stands on its own: no PyMC, no files, no words."""

@@ -1,0 +1,192 @@
+"""What stands in the result directory of a capture-recapture study."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import arviz as az
+import pandas as pd
+import xarray as xr
+
+from hiddenpop.checks.tipping import pair_tipping, xi_tipping
+from hiddenpop.errors import ResultError
+from hiddenpop.files import whole
+from hiddenpop.inference import versions
+from hiddenpop.inputs.overlap import Margins, OverlapTable
+from hiddenpop.inputs.recapture_study import RecaptureStudy
+from hiddenpop.inputs.table import Table
+from hiddenpop.recapture import Recapture
+from hiddenpop.results import STUDY_COPY, seal, writing
+from hiddenpop.size import SizeEstimate
+from hiddenpop.studies import copy_files
+
+__all__ = ["fill_recapture", "load_trees", "recapture_summary", "write_recapture"]
+
+logger = logging.getLogger(__name__)
+
+DRAWS = "estimate.nc"
+LIGHTEST = 1e-6
+"""Models of less weight are counted in `run.json`, not listed."""
+
+
+def recapture_summary(found: Recapture, command: str, level: float = 0.95) -> dict[str, Any]:
+    """Everything a program would want of the estimates, at full precision."""
+    study, headline = found.study, found.headline
+    answer = _entry(headline, level)
+    return {
+        "study": study.name,
+        "title": study.title,
+        "quick": False,
+        "table": _table(study.table),
+        "headline": headline.family,
+        **{key: answer[key] for key in ("family", "observed", "N", "unseen", "prevalence")},
+        "families": [_entry(estimate, level) for estimate in found.estimates.values()],
+        "refused": dict(found.refused),
+        "tipping": _tipping(found),
+        "published": [vars(one) for one in study.published],
+        "diagnostics": {"passed": found.passed},
+        "command": command,
+        "seed": int(headline.tree.attrs["seed"]),
+        "sampling": json.loads(headline.tree.attrs["sampling"]),
+        "options": {key: str(value) for key, value in study.options.items()},
+        "versions": versions(),
+        "input_sha256": study.sha256,
+    }
+
+
+def _table(table: Table) -> dict[str, Any]:
+    """The table in short."""
+    short: dict[str, Any] = {"observed": table.observed, "population": table.residents}
+    if isinstance(table, OverlapTable):
+        totals = dict(zip(table.lists, table.list_totals.tolist(), strict=True))
+        return short | {"kind": "overlap", "list_totals": totals, "strata": len(table.strata),
+                        "exact": table.exact}  # fmt: skip
+    if isinstance(table, Margins):
+        totals = dict(zip(table.lists, table.totals, strict=True))
+        return short | {"kind": "margins", "list_totals": totals}
+    return short | {"kind": "repeats", "frequencies": table.frequencies.tolist()}
+
+
+def _entry(estimate: SizeEstimate, level: float) -> dict[str, Any]:
+    """One family."""
+    rate, strata = estimate.prevalence(level), estimate.strata(level)
+    return {
+        "family": estimate.family,
+        "observed": estimate.observed,
+        "N": estimate.N(level)._asdict(),
+        "unseen": estimate.unseen(level)._asdict(),
+        "is_set": estimate.is_set,
+        "prevalence": None if rate is None else rate._asdict(),
+        "strata": None if strata is None else strata.to_dict("records"),
+        "models": _models(estimate),
+        "completeness": estimate.completeness,
+        "assumption": estimate.assumption,
+        "notes": list(estimate.notes),
+        "diagnostics": {
+            "passed": estimate.verdict.passed,
+            "gates": [
+                {"name": g.name, "found": g.found, "allowed": g.allowed, "passed": g.passed}
+                for g in estimate.verdict.gates
+            ],
+        },
+        "priors": json.loads(estimate.tree.attrs["priors"]),
+    }
+
+
+def _tipping(found: Recapture) -> dict[str, Any] | None:
+    """What would have to be true for N to be the threshold of the study."""
+    threshold, data = found.study.threshold, found.data
+    if threshold is None:
+        return None
+    rows = {"threshold": threshold, "xi": xi_tipping(found, threshold).to_dict("records")}
+    if isinstance(data, OverlapTable):
+        rows["pairs"] = pair_tipping(data, threshold).to_dict("records")
+    return rows
+
+
+def _models(estimate: SizeEstimate) -> list[dict[str, Any]] | None:
+    """The averaged models that carry weight, and what is not averaged (bounds)."""
+    models = estimate.models
+    if models is None:
+        return None
+    # Rows of a kind of their own (bounds, models that are shown only) carry no weight.
+    heavy = models["weight"] > LIGHTEST
+    own = models.get("kind", pd.Series("", index=models.index)).isin(("bound", "shown"))
+    rows = models[heavy | own].head(100).to_dict("records")
+    sizes = ("median", "mean", "low", "high")
+    return [
+        {"name": row["model"], "N": {key: row.get(key) for key in sizes}}
+        | {str(key): value for key, value in row.items() if key not in ("model", *sizes)}
+        for row in rows
+    ]
+
+
+def write_recapture(
+    folder: Path,
+    found: Recapture,
+    command: str = "",
+    notice: Callable[[str], None] = logger.warning,
+) -> None:
+    """Write a result directory: report, tables, posteriors, run.json and a copy of the study.
+
+    Parameters
+    ----------
+    folder
+        Takes the place of an earlier result of the same name; anything else is refused.
+    command
+        What a reader can type to get the same result.
+    notice
+        Told what is found of an earlier run that was stopped.
+
+    Raises
+    ------
+    ResultError
+        If the folder holds something that is not a result, or cannot be written.
+    """
+    with writing(folder, notice) as inside:
+        fill_recapture(inside, found, command)
+
+
+def fill_recapture(folder: Path, found: Recapture, command: str) -> None:
+    """Write everything into an empty folder."""
+    from hiddenpop.report.recapture import recapture_report
+
+    (folder / "report.html").write_text(recapture_report(found, command), encoding="utf-8")
+    found.table().to_csv(folder / "estimates.csv", index=False)
+    models = [
+        estimate.models.assign(family=name)
+        for name, estimate in found.estimates.items()
+        if estimate.models is not None
+    ]
+    if models:
+        pd.concat(models, ignore_index=True).to_csv(folder / "models.csv", index=False)
+    trees = xr.DataTree.from_dict({name: e.tree for name, e in found.estimates.items()})
+    with whole(folder / DRAWS) as temporary:
+        trees.to_netcdf(temporary, engine="h5netcdf")
+    copy_files(found.study, folder / STUDY_COPY)
+    seal(folder, recapture_summary(found, command))
+
+
+def load_trees(folder: Path, study: RecaptureStudy) -> dict[str, SizeEstimate]:
+    """Read back the estimates of a result directory, by family.
+
+    Raises
+    ------
+    ResultError
+        If the file is missing or damaged.
+    """
+    path = folder / DRAWS
+    try:
+        trees = az.from_netcdf(path)
+        trees.load()
+        trees.close()
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path} cannot be read ({error}).") from error
+    return {
+        str(name): SizeEstimate(tree, study.table, str(name))
+        for name, tree in trees.children.items()
+    }
