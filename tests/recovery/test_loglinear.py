@@ -168,7 +168,6 @@ def test_a_small_table_with_known_scales_matches_importance_sampling() -> None:
 
 
 @pytest.mark.recovery
-@pytest.mark.slow
 def test_a_bracketed_and_an_unknown_cell_match_importance_sampling() -> None:
     """Given the bracketed count k the table is exact: a mixture over k, with p(N) = 1/N."""
     low, high = 1, 8

@@ -13,6 +13,7 @@ from hiddenpop.families.maths import class_moves, class_sampler
 from hiddenpop.families.maths.class_density import ClassModel, Factor, State, log_weights
 from hiddenpop.families.maths.class_moves import Level
 from hiddenpop.families.maths.class_sampler import sample_classes
+from hiddenpop.families.maths.valley import valley
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inputs.faults import messages
 from hiddenpop.inputs.overlap import Margins, OverlapTable
@@ -394,3 +395,20 @@ def test_combinations_seen_on_nobody_may_have_a_row_or_none() -> None:
     one = OverlapTable.from_counts(("a", "b", "c"), rows)
     two = OverlapTable.from_counts(("a", "b", "c"), rows | {"101": 0.0, "011": 0.0})
     np.testing.assert_array_equal(fit(one, SHORTEST).draws(), fit(two, SHORTEST).draws())
+
+
+def test_two_groups_of_draws_are_told(rng: np.random.Generator) -> None:
+    one = rng.normal(0, 1, (4, 2000))
+    assert valley(one, 400) is None
+    assert valley(np.exp(one), 400) is None
+    assert valley(np.ones((4, 10)), 400) is None
+    two = np.where(rng.random((4, 2000)) < 0.3, one - 5, one)
+    split = valley(two, 400)
+    assert split is not None
+    assert -4 < split < -1
+    few = np.where(rng.random((4, 2000)) < 0.02, one - 6, one)
+    assert valley(few, 400) is None
+    size = np.exp(7 + two)
+    note = latent_class._two_groups(size)
+    assert "probability 30 %" in note[0] or "probability 31 %" in note[0]
+    assert latent_class._two_groups(np.exp(one)) == []

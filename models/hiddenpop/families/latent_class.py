@@ -20,6 +20,7 @@ from hiddenpop.families.latent_class_simulation import draw_truth, simulate
 from hiddenpop.families.maths.class_density import ClassModel, Factor
 from hiddenpop.families.maths.class_sampler import ClassDraws, sample_classes
 from hiddenpop.families.maths.unseen_number import UnseenNumber
+from hiddenpop.families.maths.valley import valley
 from hiddenpop.families.refusal import Refusal
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inputs.overlap import Margins, OverlapTable
@@ -42,6 +43,9 @@ FITTED_DRAWS = 500
 
 CAP = 21
 """LCMCR refuses N above this many times the observed."""
+
+MODE_DRAWS = 400
+"""Independent draws that chains are worth at least once they have passed their gates."""
 
 CHUNK = 2_000_000
 
@@ -272,6 +276,7 @@ def _notes(data: OverlapTable, found: xr.Dataset) -> list[str]:
             f"class alone, which means independent lists, has probability {percent(alone)}."
         )
     ]
+    notes += _two_groups(found["N"].to_numpy())
     above = float(np.mean(found["N"].to_numpy() > CAP * data.observed))
     if above >= 1e-3:
         notes.append(
@@ -285,3 +290,18 @@ def _notes(data: OverlapTable, found: xr.Dataset) -> list[str]:
             "the classes."
         )
     return notes
+
+
+def _two_groups(size: np.ndarray) -> list[str]:
+    """Two ways to sort people into classes that give different N, where there are two."""
+    split = valley(np.log(size), MODE_DRAWS)
+    if split is None:
+        return []
+    lower = size < np.exp(split)
+    share = float(lower.mean())
+    one, two = (people(float(np.median(part))) for part in (size[lower], size[~lower]))
+    return [
+        f"Two ways to divide people into classes fit: N is around {one} in one, with probability "
+        f"{percent(share)}, and around {two} in the other. The median lies between them or in "
+        "one of them; the interval spans both."
+    ]

@@ -25,7 +25,7 @@ The sampler moves log M_s, the log of the people expected in cells known exactly
 u_s: M_s is known to about 1/sqrt(n_s) whatever the rest is, and a shift of u_s given the rest
 has Jacobian 1. Published margins have the same model and another likelihood: see
 `loglinear_margins`. References: Fienberg 1972 (Biometrika 59:591); Overstall, King, Bird,
-Hutchinson & Hay 2014 (Stat Med 33:1564) for censored cells; Papaspiliopoulos, Roberts & Skold
+Hutchinson & Hay 2014 (Stat Med 33:1564) for censored cells; Papaspiliopoulos, Roberts & Sköld
 2007 (Stat Sci 22:59) for half-centred effects.
 """
 

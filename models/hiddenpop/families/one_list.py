@@ -5,8 +5,8 @@ parameters, each by importance sampling, averaged by their evidence; Chao's and 
 bounds stand beside them and are never averaged.
 
 With p(N) proportional to 1/N in every class of people with the same covariates, N integrates out
-(docs/methods/recapture.md, the prior on N): the likelihood is that of the counts given that they are 1 or more, and
-each class of n people seen stands for NegBin(n, 1 - p_0) unseen. The sum over classes is one
+(docs/methods/recapture.md): the likelihood is that of the counts given that they are 1 or more,
+and each class of n people seen stands for NegBin(n, 1 - p_0) unseen. The sum over classes is one
 negative binomial, NegBin(n, 1 / (1 + O)), whose odds O = sum_c q_c p_0c / (1 - p_0c) have the
 shares q ~ Dirichlet(n_c) of classes among those seen; so any other prior on N needs only O.
 """
