@@ -18,7 +18,7 @@ from hiddenpop.families import loglinear as family
 from hiddenpop.families.loglinear import Priors
 from hiddenpop.families.loglinear_simulation import draw_truth, simulate
 from hiddenpop.families.loglinear_terms import log_between, mean_between
-from hiddenpop.families.maths.brackets import draw_between
+from hiddenpop.families.maths.between import draw_between
 from hiddenpop.families.maths.independence import independent_unseen, size_at_odds_ratio
 from hiddenpop.families.maths.lattice import tables_with_margins
 from hiddenpop.families.size_prior import SizePrior
@@ -239,7 +239,7 @@ def test_mean_within_brackets() -> None:
 def test_draws_within_brackets(
     low: float, high: float, mean: float, rng: np.random.Generator
 ) -> None:
-    drawn = draw_between(np.array(low), np.array(high), np.full(20_000, mean), rng)
+    drawn = draw_between(np.full(20_000, mean), np.array(low), np.array(high), rng)
     span = np.arange(low, min(high, 30) + 1)
     pmf = stats.poisson.pmf(span, mean)
     counts = [(drawn == k).sum() for k in span]
@@ -249,7 +249,7 @@ def test_draws_within_brackets(
 
 
 def test_draws_far_from_their_brackets_are_at_the_nearest_end(rng: np.random.Generator) -> None:
-    drawn = draw_between(np.array([5.0, 500]), np.array([9.0, 510]), np.array([1e5, 1e-3]), rng)
+    drawn = draw_between(np.array([1e5, 1e-3]), np.array([5.0, 500]), np.array([9.0, 510]), rng)
     np.testing.assert_array_equal(drawn, [9, 500])
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from hiddenpop.families.loglinear_terms import fitted_labels
-from hiddenpop.families.maths.brackets import draw_between
+from hiddenpop.families.maths.between import draw_between
 from hiddenpop.families.maths.independence import independent_unseen
 from hiddenpop.inputs.overlap import OverlapTable
 
@@ -71,7 +71,7 @@ def _draw_unseen(expected: np.ndarray, data: OverlapTable, rng: np.random.Genera
     for cell in np.flatnonzero((data.low < data.high) & ~data.structural):
         stratum = data.stratum[cell]
         of_cell = mean[..., stratum, data.code[cell]]
-        drawn = draw_between(data.low[cell], data.high[cell], of_cell, rng)
+        drawn = draw_between(of_cell, data.low[cell], data.high[cell], rng)
         unseen[..., stratum] += drawn - data.low[cell]
     return np.asarray(unseen)
 
