@@ -13,7 +13,7 @@ from scipy.special import betaln, gammaln, logsumexp
 
 from hiddenpop.families import loglinear as family
 from hiddenpop.families.loglinear import Priors
-from hiddenpop.families.loglinear_simulation import draw_truth, simulate
+from hiddenpop.families.simulation.loglinear import draw_truth, simulate
 from hiddenpop.inference import Sampler, judge
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.settings import Sampling

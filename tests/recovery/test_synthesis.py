@@ -11,8 +11,8 @@ import pytest
 import xarray as xr
 from scipy import special, stats
 
+from hiddenpop.families.simulation.synthesis import draw_truth, simulate
 from hiddenpop.families.synthesis import Priors, build_model, values
-from hiddenpop.families.synthesis_simulation import draw_truth, simulate
 from hiddenpop.inference import Sampler, judge
 from hiddenpop.inputs.study import Sampling
 from hiddenpop.inputs.synthesis import SynthesisData

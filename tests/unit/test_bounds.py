@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import brentq, minimize
 from scipy.special import chdtri, xlogy
 
-from hiddenpop.families import bounds, bounds_simulation, sensitivity
+from hiddenpop.families import bounds, sensitivity
 from hiddenpop.families.exact import Discrete
 from hiddenpop.families.maths import moment_test
 from hiddenpop.families.maths.partial_id import (
@@ -20,6 +20,7 @@ from hiddenpop.families.maths.partial_id import (
     profile,
     profile_interval,
 )
+from hiddenpop.families.simulation import bounds as simulation
 from hiddenpop.inputs.faults import messages
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.repeats import RepeatTable
@@ -268,16 +269,16 @@ def test_test_inversion_that_accepts_nothing_falls_back(monkeypatch: pytest.Monk
 def test_simulated_lists_depend_within_the_ranges(rng: np.random.Generator) -> None:
     priors = bounds.Priors(odds_ratio=(0.5, 3.0))
     for _ in range(5):
-        truth = bounds_simulation.draw_truth(THREE, priors, rng)
+        truth = simulation.draw_truth(THREE, priors, rng)
         away = ~np.eye(3, dtype=bool)
         assert np.all((truth.odds_ratio >= 0.5)[away])
         assert np.all((truth.odds_ratio <= 3.0)[away])
         assert truth.probability.sum() == pytest.approx(1)
-        made = bounds_simulation.simulate(truth, rng)
+        made = simulation.simulate(truth, rng)
         assert made.lists == THREE.lists
         assert made.observed <= truth.N
     share = np.array([0.2, 0.4])
-    table = bounds_simulation.probabilities(share, np.array([[0, np.log(2.5)], [np.log(2.5), 0]]))
+    table = simulation.probabilities(share, np.array([[0, np.log(2.5)], [np.log(2.5), 0]]))
     assert table[1].sum() == pytest.approx(0.2)
     assert table[:, 1].sum() == pytest.approx(0.4)
     assert table[1, 1] * table[0, 0] / (table[1, 0] * table[0, 1]) == pytest.approx(2.5)
@@ -287,7 +288,7 @@ def test_the_truth_is_inside_the_set_of_its_expected_table(rng: np.random.Genera
     """Without sampling error the set always holds the truth."""
     priors = bounds.Priors(odds_ratio=(0.5, 3.0))
     for _ in range(5):
-        truth = bounds_simulation.draw_truth(THREE, priors, rng)
+        truth = simulation.draw_truth(THREE, priors, rng)
         counts = 1e5 * truth.probability.transpose().ravel()
         lows, highs = pair_intervals(counts, bounds.ranges(THREE.lists, priors))
         assert lows.max() <= 1e5 * (1 + 1e-9)

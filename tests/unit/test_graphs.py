@@ -12,7 +12,6 @@ from scipy.special import betaln, gammaln, logsumexp
 
 from hiddenpop.errors import InputError
 from hiddenpop.families.graphs import Priors, posterior, refusal
-from hiddenpop.families.graphs_simulation import draw_truth, simulate
 from hiddenpop.families.maths.chordal import (
     chordal_graphs,
     cliques,
@@ -27,6 +26,7 @@ from hiddenpop.families.maths.integer_sums import (
     posterior_width,
     support,
 )
+from hiddenpop.families.simulation.graphs import draw_truth, simulate
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.repeats import RepeatTable

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from scipy.special import betaln, gammaln
 
-from hiddenpop.families import heterogeneity, heterogeneity_simulation
+from hiddenpop.families import heterogeneity
 from hiddenpop.families.exact import Discrete
 from hiddenpop.families.heterogeneity import MODELS, Priors
 from hiddenpop.families.maths.visibility import Seen, log_cells, log_likelihood, mixing
+from hiddenpop.families.simulation import heterogeneity as simulation
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.settings import Sampling
@@ -132,12 +133,12 @@ def test_the_posterior_agrees_with_draws_from_the_prior(model: str) -> None:
 def test_models_are_weighed_by_their_evidence() -> None:
     """People alike and people who differ, each table under its own truth."""
     rng = np.random.default_rng(8)
-    alike = heterogeneity_simulation.Truth(3000, "Mt", np.full(4, -1.2), 0.0, tuple("abcd"))
-    differ = heterogeneity_simulation.Truth(
+    alike = simulation.Truth(3000, "Mt", np.full(4, -1.2), 0.0, tuple("abcd"))
+    differ = simulation.Truth(
         3000, "Mth normal", np.array([-1.2, -1.5, -2.0, -1.7]), 1.5, tuple("abcd")
     )
-    plain = fit(heterogeneity_simulation.simulate(alike, rng)).models
-    spread = fit(heterogeneity_simulation.simulate(differ, rng)).models
+    plain = fit(simulation.simulate(alike, rng)).models
+    spread = fit(simulation.simulate(differ, rng)).models
     assert plain is not None
     assert spread is not None
     assert set(plain["model"]) == {*MODELS, "Chao's lower bound"}
@@ -166,8 +167,8 @@ def test_the_order_of_lists_changes_no_draw() -> None:
 def test_twenty_lists_are_no_obstacle() -> None:
     rng = np.random.default_rng(9)
     names = tuple(f"list {j}" for j in range(20))
-    truth = heterogeneity_simulation.Truth(2000, "Mth normal", np.full(20, -2.5), 0.7, names)
-    table = heterogeneity_simulation.simulate(truth, rng)
+    truth = simulation.Truth(2000, "Mth normal", np.full(20, -2.5), 0.7, names)
+    table = simulation.simulate(truth, rng)
     found = fit(table, models=("Mth normal",))
     assert found.N().low < 2000 < found.N().high
 
@@ -223,11 +224,26 @@ def test_the_likelihood_of_people_who_are_all_alike_is_that_of_independent_lists
 def test_intervals_cover_people_who_differ() -> None:
     """60 tables with an sd of 1 on the logit scale: at least 51 of 60 intervals (0.1 % point)."""
     rng = np.random.default_rng(10)
-    truth = heterogeneity_simulation.Truth(
+    truth = simulation.Truth(
         2000, "Mth normal", np.array([-1.0, -1.5, -1.2, -2.0]), 1.0, tuple("abcd")
     )
     inside = 0
     for _ in range(60):
-        size = fit(heterogeneity_simulation.simulate(truth, rng)).N()
+        size = fit(simulation.simulate(truth, rng)).N()
         inside += size.low <= truth.N <= size.high
     assert inside >= 51
+
+
+def test_chaos_bound_holds_where_lists_differ(rng: np.random.Generator) -> None:
+    """Where people are alike the bound is N itself; with lists taken for alike it is 40 % above."""
+    chance = np.array([0.3, 0.1, 0.03, 0.02])
+    on = rng.random((200_000, 4)) < chance
+    cells, counts = np.unique(on[on.any(axis=1)].astype(int), axis=0, return_counts=True)
+    names = ["".join(map(str, row)) for row in cells]
+    table = OverlapTable.from_counts("abcd", dict(zip(names, counts.tolist(), strict=True)))
+    assert heterogeneity._chao(table) == pytest.approx(200_000, rel=0.03)
+    tired = on & (rng.random((200_000, 1)) < rng.choice([0.3, 1.0], (200_000, 1)))
+    cells, counts = np.unique(tired[tired.any(axis=1)].astype(int), axis=0, return_counts=True)
+    names = ["".join(map(str, row)) for row in cells]
+    table = OverlapTable.from_counts("abcd", dict(zip(names, counts.tolist(), strict=True)))
+    assert heterogeneity._chao(table) < 200_000

@@ -7,13 +7,14 @@ import pytest
 from scipy import stats
 from scipy.special import betaln, expit, gammaln
 
-from hiddenpop.families import latent_class, latent_class_simulation
+from hiddenpop.families import latent_class
 from hiddenpop.families.latent_class import Priors
 from hiddenpop.families.maths import class_moves, class_sampler
 from hiddenpop.families.maths.class_density import ClassModel, Factor, State, log_weights
 from hiddenpop.families.maths.class_moves import Level
 from hiddenpop.families.maths.class_sampler import sample_classes
 from hiddenpop.families.maths.valley import valley
+from hiddenpop.families.simulation import latent_class as simulation
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inputs.faults import messages
 from hiddenpop.inputs.overlap import Margins, OverlapTable
@@ -244,10 +245,10 @@ def test_impossible_priors(wrong: dict[str, float]) -> None:
 
 
 def test_simulated_people_have_the_chances_of_their_classes(rng: np.random.Generator) -> None:
-    truth = latent_class_simulation.Truth(
+    truth = simulation.Truth(
         SMALL, 200_000, 1.0, np.array([0.7, 0.3]), np.array([[0.2, 0.1, 0.3], [0.5, 0.8, 0.1]])
     )
-    table = latent_class_simulation.simulate(truth, rng)
+    table = simulation.simulate(truth, rng)
     weights = np.log(np.array([0.7, 0.3]))
     stick = (weights[0] - weights[1]).reshape(1, 1)
     model = ClassModel(HISTORY.astype(float), COUNTS, 2, 1.0, 1.0)
@@ -257,7 +258,7 @@ def test_simulated_people_have_the_chances_of_their_classes(rng: np.random.Gener
     np.testing.assert_array_less(
         np.abs(found - expected), 4 * np.sqrt(expected * (1 - expected) / truth.N)
     )
-    drawn = latent_class_simulation.draw_truth(SMALL, Priors(), rng)
+    drawn = simulation.draw_truth(SMALL, Priors(), rng)
     assert SMALL.observed <= drawn.N
     assert drawn.shares.sum() == pytest.approx(1)
 

@@ -16,11 +16,11 @@ from scipy.special import expit
 
 from hiddenpop.families import loglinear as family
 from hiddenpop.families.loglinear import Priors
-from hiddenpop.families.loglinear_simulation import draw_truth, simulate
 from hiddenpop.families.loglinear_terms import log_between, mean_between
 from hiddenpop.families.maths.between import draw_between
 from hiddenpop.families.maths.independence import independent_unseen, size_at_odds_ratio
 from hiddenpop.families.maths.lattice import tables_with_margins
+from hiddenpop.families.simulation.loglinear import draw_truth, simulate
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inference import Sampler
 from hiddenpop.inputs.faults import Faults

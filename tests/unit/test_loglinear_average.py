@@ -11,7 +11,6 @@ from scipy.optimize import linprog
 from scipy.special import betaln, gammaln
 
 from hiddenpop.families import loglinear_average as family
-from hiddenpop.families import loglinear_average_simulation as simulation
 from hiddenpop.families.averaging import bic, selection
 from hiddenpop.families.averaging.cells import Cells, cells_of
 from hiddenpop.families.averaging.search import search
@@ -23,6 +22,7 @@ from hiddenpop.families.maths.hierarchical_ml import fit_models, prepare
 from hiddenpop.families.maths.poisson_ml import fit_poisson
 from hiddenpop.families.maths.unseen_curves import curves
 from hiddenpop.families.maths.unseen_mixture import component, whole_numbers
+from hiddenpop.families.simulation import loglinear_average as simulation
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inputs.faults import messages
 from hiddenpop.inputs.overlap import Margins, OverlapTable

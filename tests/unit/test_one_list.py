@@ -10,7 +10,7 @@ import xarray as xr
 from scipy.special import logsumexp
 from scipy.stats import nbinom, norm
 
-from hiddenpop.families import one_list, one_list_simulation
+from hiddenpop.families import one_list
 from hiddenpop.families.exact import Discrete
 from hiddenpop.families.maths import truncated_counts
 from hiddenpop.families.maths.adaptive_importance import sample
@@ -27,6 +27,7 @@ from hiddenpop.families.maths.truncated_counts import (
 from hiddenpop.families.maths.unseen_number import UnseenNumber
 from hiddenpop.families.one_list_report import likelihood_estimates
 from hiddenpop.families.repeat_design import design_of, prior_covariance
+from hiddenpop.families.simulation import one_list as simulation
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inputs.faults import messages
 from hiddenpop.inputs.overlap import Margins, OverlapTable
@@ -348,8 +349,8 @@ def test_bounds_and_intervals_by_hand() -> None:
 def test_simulated_captures_have_the_models_probabilities(
     distribution: str, inflation: str, rng: np.random.Generator
 ) -> None:
-    truth = one_list_simulation.Truth(400_000, distribution, inflation, 0.3, -0.2, {}, 0.6, PLAIN)
-    made = one_list_simulation.simulate(truth, rng)
+    truth = simulation.Truth(400_000, distribution, inflation, 0.3, -0.2, {}, 0.6, PLAIN)
+    made = simulation.simulate(truth, rng)
     kind = {"": "", "everybody": "before", "seen": "after"}[inflation]
     (model,) = (m for m in MODELS.values() if m.base == distribution and m.inflation == kind)
     extra = [np.log(0.3 / 0.7)] * bool(kind) + [np.log(0.6)] * (distribution == "negbin")
@@ -364,12 +365,10 @@ def test_simulated_captures_have_the_models_probabilities(
 
 
 def test_a_known_population_is_found(rng: np.random.Generator) -> None:
-    truth = one_list_simulation.Truth(
+    truth = simulation.Truth(
         3000, "poisson", "", 0.0, -0.6, {"sex": {"f": 0.4, "m": -0.4}, "age": {"": 0.2}}, 1.0, RICH
     )
-    tree = posterior(
-        one_list_simulation.simulate(truth, rng), one_list.Priors(distributions=("poisson",))
-    )
+    tree = posterior(simulation.simulate(truth, rng), one_list.Priors(distributions=("poisson",)))
     low, high = tree.attrs["observed"] + unseen_of(tree).quantile(np.array([0.005, 0.995]))
     assert low < truth.N < high
 
@@ -377,8 +376,8 @@ def test_a_known_population_is_found(rng: np.random.Generator) -> None:
 def test_truths_are_drawn_around_the_table(rng: np.random.Generator) -> None:
     priors = one_list.Priors(one_inflation=True)
     for _ in range(20):
-        truth = one_list_simulation.draw_truth(RICH, priors, rng)
-        made = one_list_simulation.simulate(truth, rng)
+        truth = simulation.draw_truth(RICH, priors, rng)
+        made = simulation.simulate(truth, rng)
         assert 1.3 * RICH.observed <= truth.N <= 4 * RICH.observed + 1
         assert made.observed <= truth.N
         assert list(made.covariates) == ["sex", "age"]

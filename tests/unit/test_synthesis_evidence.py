@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from scipy import special, stats
 
+from hiddenpop.families.simulation.synthesis import Truth, draw_truth, simulate
 from hiddenpop.families.synthesis import Priors, build_model, values
-from hiddenpop.families.synthesis_simulation import Truth, draw_truth, simulate
 from hiddenpop.inputs.synthesis import SynthesisData
 
 __all__: list[str] = []

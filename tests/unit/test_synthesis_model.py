@@ -9,8 +9,8 @@ import pytest
 from pytensor.compile.mode import Mode
 from scipy import stats
 
+from hiddenpop.families.simulation.synthesis import divide_exactly
 from hiddenpop.families.synthesis import _divide, build_model
-from hiddenpop.families.synthesis_simulation import divide_exactly
 from hiddenpop.inputs.synthesis import SynthesisData
 
 __all__: list[str] = []

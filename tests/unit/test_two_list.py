@@ -16,9 +16,9 @@ from hiddenpop.families.maths.two_lists import (
     independent_log_mass,
     lincoln_petersen,
 )
+from hiddenpop.families.simulation.two_list import Truth, draw_truth, simulate
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.families.two_list import Priors, posterior
-from hiddenpop.families.two_list_simulation import Truth, draw_truth, simulate
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.repeats import RepeatTable
 from hiddenpop.inputs.settings import Sampling

@@ -22,8 +22,8 @@ class Family:
     summary
         One line for lists.
     place
-        Name of its module below `hiddenpop.families`; `<place>_simulation` holds `draw_truth`
-        and `simulate`, written apart from the model.
+        Name of its module below `hiddenpop.families`; its namesake in `simulation` holds
+        `draw_truth` and `simulate`, written apart from the model.
     data
         What it reads: the evidence of a study, an overlap table (or published margins), or
         how often people were seen on one list.
@@ -49,7 +49,7 @@ class Family:
     @property
     def simulation(self) -> ModuleType:
         """Holds `draw_truth` and `simulate`."""
-        return import_module(f"hiddenpop.families.{self.place}_simulation")
+        return import_module(f"hiddenpop.families.simulation.{self.place}")
 
 
 def _listed(*families: Family) -> dict[str, Family]:

@@ -16,11 +16,11 @@ import numpy as np
 import xarray as xr
 
 from hiddenpop.families.exact import Discrete, exact_tree
-from hiddenpop.families.graphs_simulation import draw_truth, simulate
 from hiddenpop.families.maths.chordal import ChordalGraphs, chordal_graphs, cliques, expected_shares
 from hiddenpop.families.maths.graph_average import GraphAverage, Setting, average_graphs
 from hiddenpop.families.maths.integer_sums import SLOW, support
 from hiddenpop.families.refusal import Refusal
+from hiddenpop.families.simulation.graphs import draw_truth, simulate
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.settings import Sampling

@@ -151,10 +151,11 @@ def posterior(data: OverlapTable, priors: Priors, sampling: Sampling) -> xr.Data
     share = dict(zip(drawn, np.exp(evidence - logsumexp(evidence)), strict=True))
     weight = np.concatenate([share[name] * one.weight for name, one in drawn.items()])
     unseen = np.concatenate([one.unseen for one in drawn.values()])
-    rows = _rows(drawn, share, seen)
+    bound = _chao(table)
+    rows = _rows(drawn, share, seen, bound)
     return exact_tree(
         seen.people, Discrete.from_draws(unseen, weight), seed=sampling.seed,
-        assumption=ASSUMPTION, notes=_notes(data, rows, seen), models=rows,
+        assumption=ASSUMPTION, notes=_notes(data, rows, bound), models=rows,
         fitted=_fitted(table, whole, drawn, share),
         attrs={"importance_ess": float(1 / (weight @ weight))},
     )  # fmt: skip
@@ -262,7 +263,9 @@ def _curvature(target: Callable[[np.ndarray], np.ndarray], mode: np.ndarray) -> 
     return np.asarray((vectors_of.eigenvectors * kept) @ vectors_of.eigenvectors.T)
 
 
-def _rows(drawn: dict[str, _Drawn], share: dict[str, float], seen: Seen) -> xr.Dataset:
+def _rows(
+    drawn: dict[str, _Drawn], share: dict[str, float], seen: Seen, bound: float
+) -> xr.Dataset:
     """The models' weights and N, and Chao's bound, which is never averaged."""
     names, kinds, weights, sizes = [], [], [], []
     for name, one in drawn.items():
@@ -275,7 +278,7 @@ def _rows(drawn: dict[str, _Drawn], share: dict[str, float], seen: Seen) -> xr.D
     names.append("Chao's lower bound")
     kinds.append("bound")
     weights.append(0.0)
-    sizes.append((_chao(seen), np.nan, np.nan, np.nan))
+    sizes.append((bound, np.nan, np.nan, np.nan))
     columns = dict(zip(("median", "mean", "low", "high"), np.array(sizes).T, strict=True))
     return xr.Dataset(
         {"weight": ("model", np.array(weights)), "kind": ("model", kinds)}
@@ -284,16 +287,21 @@ def _rows(drawn: dict[str, _Drawn], share: dict[str, float], seen: Seen) -> xr.D
     )
 
 
-def _chao(seen: Seen) -> float:
-    """Lower bound on N for any heterogeneity: n + (L - 1)/L f_1^2 / (2 f_2).
+def _chao(table: OverlapTable) -> float:
+    """Lower bound on N for any distribution of visibility: n + (f_1^2 - sum z_j^2) / (2 f_2).
 
-    Bias-corrected (Chao 1987, Biometrics 43:783; Chao & Colwell 2017, eq. 5, for L occasions).
+    z_j people were on list j alone. For lists j, k the Cauchy-Schwarz inequality gives
+    mu_0 mu_jk >= mu_j mu_k in the Rasch model; its sum over all pairs is the bound. With equal
+    z_j it is that of Chao 1987 (Biometrics 43:783), n + (L - 1)/L f_1^2 / (2 f_2), which is no
+    bound where lists differ in size. f_2 + 1 makes it exist where nobody is on just two lists.
     """
-    lists, one, two = len(seen.totals), seen.frequency[1], seen.frequency[2]
-    return float(seen.people + (lists - 1) / lists * one * (one - 1) / (2 * (two + 1)))
+    lists = table.history.sum(axis=1)
+    alone = table.low[lists == 1] @ table.history[lists == 1]
+    pairs = (alone.sum() ** 2 - (alone**2).sum()) / 2
+    return float(table.observed + pairs / (table.low[lists == 2].sum() + 1))
 
 
-def _notes(data: OverlapTable, rows: xr.Dataset, seen: Seen) -> list[str]:
+def _notes(data: OverlapTable, rows: xr.Dataset, bound: float) -> list[str]:
     """What a reader must know."""
     weight = rows["weight"].to_numpy()
     heavy = [str(name) for name in rows["model"].to_numpy()[weight >= 0.05]]
@@ -301,7 +309,7 @@ def _notes(data: OverlapTable, rows: xr.Dataset, seen: Seen) -> list[str]:
     between = f"between {people(medians.min())} and {people(medians.max())}"
     notes = [
         f"The models that carry weight ({listing(heavy)}) put N {between}. {UNTOLD}",
-        f"Chao's lower bound, which assumes no distribution, is {people(_chao(seen))}.",
+        f"Chao's lower bound, which assumes no distribution, is {people(bound)}.",
     ]
     if data.factors:
         notes.append(f"The {len(data.strata)} strata were added up; what differs between them "

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from hiddenpop.families.latent_class_simulation import draw_truth, simulate
 from hiddenpop.families.maths.class_density import ClassModel, Factor
 from hiddenpop.families.maths.class_sampler import ClassDraws, sample_classes
 from hiddenpop.families.maths.unseen_number import UnseenNumber
 from hiddenpop.families.maths.valley import valley
 from hiddenpop.families.refusal import Refusal
+from hiddenpop.families.simulation.latent_class import draw_truth, simulate
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.settings import Sampling

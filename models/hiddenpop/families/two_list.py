@@ -32,8 +32,8 @@ from hiddenpop.families.maths.two_lists import (
     lincoln_petersen,
 )
 from hiddenpop.families.refusal import Refusal
+from hiddenpop.families.simulation.two_list import draw_truth, simulate
 from hiddenpop.families.size_prior import SizePrior
-from hiddenpop.families.two_list_simulation import draw_truth, simulate
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.settings import Sampling
 from hiddenpop.priors import lognormal_from_interval

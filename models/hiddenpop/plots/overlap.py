@@ -177,7 +177,7 @@ def forest(
         [frame[["low", "high"]].to_numpy().ravel(), np.ravel(list(published.values()))]
     )
     numbers = numbers[np.isfinite(numbers) & (numbers > 0)]
-    log_axis(axis, 0.93 * numbers.min(), 1.07 * numbers.max())
+    log_axis(axis, 0.93 * numbers.min(), 1.07 * numbers.max(), ticks=5)
     axis.set_xlabel("people (N), log scale", fontsize=TEXT)
     row_labels(axis, y, labels, bold)
     return figure
