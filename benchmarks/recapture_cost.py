@@ -3,7 +3,7 @@
 Run by hand on a machine that does nothing else: python benchmarks/recapture_cost.py
 Tables are synthetic: people are seen on each list independently. Every point is one call after
 imports, in a process of its own with one thread for numpy; a family stops growing once a call
-took more than 45 seconds (and is ended), or once it refuses. Writes docs/cost.md and docs/img/cost.svg.
+took more than 45 seconds (and is ended), or once it refuses. Writes docs/cost.md and its picture.
 """
 
 import multiprocessing

@@ -12,7 +12,7 @@ hp.fit(table, family="graphs").table()
 from __future__ import annotations
 
 from hiddenpop.checks.influence import vary
-from hiddenpop.combine import combine
+from hiddenpop.combine import combine, stacking_weights
 from hiddenpop.datasets import read_dataset
 from hiddenpop.errors import ConvergenceError, HiddenPopError, InputError, ResultError
 from hiddenpop.estimate import Comparison, Estimate, Summary
@@ -62,6 +62,7 @@ __all__ = [
     "recapture",
     "replay",
     "shipped_studies",
+    "stacking_weights",
     "vary",
     "write_recapture",
     "write_result",
