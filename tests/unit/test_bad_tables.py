@@ -71,7 +71,7 @@ LONG = [
         "ids taken for strata",
         "strata-many",
         {"lists": ["police", "treatment"], "by": ["id"]},
-        text="police,treatment,id\n" + "".join(f"{i % 2},1,A{i}\n" for i in range(1001)),
+        text="police,treatment,id\n" + "".join(f"{i % 2},1,A{i}\n" for i in range(10_001)),
         column="id",
     ),
 ]

@@ -22,7 +22,7 @@ NESTED = 20
 SAME = 3
 """People on two lists that are equal; so few can be the same by chance."""
 
-MOST_STRATA = 1000
+MOST_STRATA = 10_000
 
 
 def check_list_names(lists: Sequence[str], file: str, faults: Faults) -> None:
