@@ -124,10 +124,7 @@ def spread(estimates: Mapping[str, SizeEstimate], weights: Mapping[str, float]) 
 
 def _distribution(estimate: SizeEstimate, observed: float) -> Discrete:
     """The posterior of N minus `observed`."""
-    exact = estimate.distribution
-    if exact is None:
-        draws = estimate.draws("unseen")
-        exact = Discrete.from_draws(draws, np.ones(len(draws)))
+    exact = estimate.unseen_distribution
     return Discrete(exact.unseen + estimate.observed - observed, exact.probability)
 
 

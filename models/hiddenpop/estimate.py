@@ -27,6 +27,7 @@ __all__ = [
     "Summary",
     "build",
     "fit",
+    "read_tree",
     "summarise",
 ]
 
@@ -207,12 +208,7 @@ class Estimate:
         ResultError
             If the file is missing or damaged, or was made from other inputs.
         """
-        try:
-            tree = az.from_netcdf(path)
-            tree.load()
-            tree.close()
-        except (OSError, ValueError) as error:
-            raise ResultError(f"{path} cannot be read ({error}).") from error
+        tree = read_tree(path)
         expected = study.sha256 if input_sha256 is None else dict(input_sha256)
         if json.loads(tree.attrs["input_sha256"]) != expected:
             raise ResultError(
@@ -220,6 +216,23 @@ class Estimate:
                 "run the study again, or load it with the inputs it was made from."
             )
         return cls(tree, study, str(tree.attrs["family"]))
+
+
+def read_tree(path: Path) -> xr.DataTree:
+    """Read a saved tree whole.
+
+    Raises
+    ------
+    ResultError
+        If the file is missing or damaged.
+    """
+    try:
+        tree: xr.DataTree = az.from_netcdf(path)
+        tree.load()
+        tree.close()
+    except (OSError, ValueError) as error:
+        raise ResultError(f"{path} cannot be read ({error}).") from error
+    return tree
 
 
 def build(study: Study) -> pm.Model:

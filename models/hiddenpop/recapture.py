@@ -111,14 +111,14 @@ def check_options(options: Mapping[str, Any], families: tuple[str, ...]) -> dict
             faults.report("recapture-family", values, column="family")
     if faults.found:
         raise InputError(faults.found)
+    every = {k: 0 for f in families for k in FAMILIES[f].module.Priors.__dataclass_fields__}
     found: dict[str, Any] = {}
     for name, value in options.items():
         if name in families and isinstance(value, dict):
             known = FAMILIES[name].module.Priors.__dataclass_fields__
             found[name] = _converted(value, known, faults)
         else:
-            known = {k: 0 for f in families for k in FAMILIES[f].module.Priors.__dataclass_fields__}
-            found |= _converted({name: value}, known, faults)
+            found |= _converted({name: value}, every, faults)
     for family in families if not faults.found else ():
         try:
             priors_of(family, found)

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import arviz as az
 import pandas as pd
 import xarray as xr
 
 from hiddenpop.checks.tipping import pair_tipping, xi_tipping
-from hiddenpop.errors import ResultError
+from hiddenpop.estimate import read_tree
 from hiddenpop.files import whole
 from hiddenpop.inference import versions
 from hiddenpop.inputs.overlap import Margins, OverlapTable
@@ -179,13 +178,7 @@ def load_trees(folder: Path, study: RecaptureStudy) -> dict[str, SizeEstimate]:
     ResultError
         If the file is missing or damaged.
     """
-    path = folder / DRAWS
-    try:
-        trees = az.from_netcdf(path)
-        trees.load()
-        trees.close()
-    except (OSError, ValueError) as error:
-        raise ResultError(f"{path} cannot be read ({error}).") from error
+    trees = read_tree(folder / DRAWS)
     return {
         str(name): SizeEstimate(tree, study.table, str(name))
         for name, tree in trees.children.items()

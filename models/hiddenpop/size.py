@@ -80,6 +80,14 @@ class SizeEstimate:
         group = self.tree["distribution"]
         return Discrete(group["unseen"].to_numpy(), group["probability"].to_numpy())
 
+    @cached_property
+    def unseen_distribution(self) -> Discrete:
+        """The posterior of the unseen: computed, or made of the draws."""
+        if self.distribution is not None:
+            return self.distribution
+        drawn = self.draws("unseen")
+        return Discrete.from_draws(drawn, np.ones(len(drawn)))
+
     def draws(self, variable: str = "N") -> np.ndarray:
         """All draws, chains joined and strata added up, shape (sample,)."""
         values = self.tree["posterior"][variable]

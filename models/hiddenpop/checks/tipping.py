@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from itertools import combinations
 
-import numpy as np
 import pandas as pd
 
-from hiddenpop.families.exact import Discrete
 from hiddenpop.families.sensitivity import tipping, tipping_odds_ratio
 from hiddenpop.inputs.overlap import OverlapTable
 from hiddenpop.recapture import Recapture
@@ -37,10 +35,7 @@ def xi_tipping(found: Recapture, threshold: float) -> pd.DataFrame:
     for name, estimate in found.estimates.items():
         if estimate.is_set:
             continue
-        exact = estimate.distribution
-        if exact is None:
-            draws = estimate.draws("unseen")
-            exact = Discrete.from_draws(draws, np.ones(len(draws)))
+        exact = estimate.unseen_distribution
         above = exact.unseen + estimate.observed > threshold
         crossing = tipping(exact, estimate.observed, threshold)
         rows.append(

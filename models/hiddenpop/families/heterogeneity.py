@@ -25,6 +25,7 @@ from scipy.special import betaln, log_expit, logsumexp
 
 from hiddenpop.families.exact import Discrete, exact_tree
 from hiddenpop.families.maths.adaptive_importance import Sample, sample
+from hiddenpop.families.maths.unseen_number import draw_unseen
 from hiddenpop.families.maths.visibility import (
     Mixing,
     Seen,
@@ -236,10 +237,8 @@ def _draw(model: _Model, seen: Seen, priors: Priors, rng: np.random.Generator) -
     found = minimize(loss, model.start, method="BFGS")
     information = _curvature(target, found.x)
     points: Sample = sample(target, [(found.x, information)], rng, rows=60 * len(seen.totals))
-    # Given p_0 the unseen are NegBin(n, 1 - p_0), drawn as a Poisson with a gamma mean.
     missed = np.clip(model.density(points.draws)[1], 0.0, 1 - 1e-12)
-    mean = rng.standard_gamma(seen.people, len(missed)) * missed / (1 - missed)
-    unseen = np.where(mean < 1e9, rng.poisson(np.minimum(mean, 1e9)), np.round(mean))
+    unseen = draw_unseen(seen.people, missed / (1 - missed), rng)
     size = seen.people + unseen
     # Another prior on N than 1/N: weights p(N) N.
     log_tilt = priors.size_prior.log_density(size) + np.log(size)

@@ -18,7 +18,7 @@ import xarray as xr
 
 from hiddenpop.families.maths.class_density import ClassModel, Factor
 from hiddenpop.families.maths.class_sampler import ClassDraws, sample_classes
-from hiddenpop.families.maths.unseen_number import UnseenNumber
+from hiddenpop.families.maths.unseen_number import UnseenNumber, draw_unseen
 from hiddenpop.families.maths.valley import valley
 from hiddenpop.families.refusal import Refusal
 from hiddenpop.families.simulation.latent_class import draw_truth, simulate
@@ -232,10 +232,7 @@ def _draw_unseen(
     """n_0 given the odds of being missed: NegBin(n, 1 - p_0) under 1/N."""
     if model.factor is not None:
         return number.draw(odds, rng)
-    mean = rng.standard_gamma(model.people, len(odds)) * odds
-    # Beyond 10^12 people the Poisson part is below the precision of a double.
-    drawn = np.where(mean < 1e12, rng.poisson(np.minimum(mean, 1e12)), np.round(mean))
-    return np.asarray(drawn)
+    return draw_unseen(model.people, odds, rng)
 
 
 def _fitted(

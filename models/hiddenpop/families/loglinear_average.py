@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hiddenpop.families.averaging import bic
+from hiddenpop.families.averaging import bic, proper
 from hiddenpop.families.refusal import Refusal
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inputs.overlap import Margins, OverlapTable
@@ -94,8 +94,6 @@ def refusal(data: OverlapTable | Margins | RepeatTable, priors: Priors) -> Refus
         return Refusal("loglinear-average-repeats")
     if priors.estimator == "bic":
         return bic.refusal(data, priors)
-    from hiddenpop.families.averaging import proper
-
     found: Refusal | None = proper.refusal(data, priors)
     return found
 
@@ -104,7 +102,5 @@ def posterior(data: OverlapTable, priors: Priors, sampling: Sampling) -> xr.Data
     """The posterior of N, averaged over models; see `families.exact` for its groups."""
     if priors.estimator == "bic":
         return bic.posterior(data, priors, sampling)
-    from hiddenpop.families.averaging import proper
-
     tree: xr.DataTree = proper.posterior(data, priors, sampling)
     return tree

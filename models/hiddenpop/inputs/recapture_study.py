@@ -12,8 +12,11 @@ from typing import Any, Literal
 
 from hiddenpop.errors import InputError
 from hiddenpop.inputs.faults import Faults, choose
+from hiddenpop.inputs.margins_text import read_margins
 from hiddenpop.inputs.overlap import Margins
+from hiddenpop.inputs.overlap_csv import read_overlap
 from hiddenpop.inputs.paths import path_fault
+from hiddenpop.inputs.repeats_csv import read_repeats
 from hiddenpop.inputs.settings import Sampling, read_sampling
 from hiddenpop.inputs.table import Table
 from hiddenpop.inputs.toml import Section
@@ -109,10 +112,6 @@ class TableSource:
         InputError
             With every fault found.
         """
-        from hiddenpop.inputs.margins_text import read_margins
-        from hiddenpop.inputs.overlap_csv import read_overlap
-        from hiddenpop.inputs.repeats_csv import read_repeats
-
         if self.kind == "margins":
             distinct = "" if self.distinct is None else self.distinct
             return read_margins(self.totals, distinct, self.lists or None, population)

@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hiddenpop.families.exact import Discrete
 from hiddenpop.families.sensitivity import xi_curve
 from hiddenpop.inputs.overlap import OverlapTable
 from hiddenpop.plots.style import (
@@ -216,10 +215,7 @@ def fitted_cells(estimates: Mapping[str, SizeEstimate]) -> Figure | None:
 
 def xi_table(estimate: SizeEstimate, widest: float = 4.0) -> pd.DataFrame:
     """N of an estimate with a posterior along xi, from 1 / `widest` to `widest`, as `xi_curve`."""
-    exact = estimate.distribution
-    if exact is None:
-        draws = estimate.draws("unseen")
-        exact = Discrete.from_draws(draws, np.ones(len(draws)))
+    exact = estimate.unseen_distribution
     return xi_curve(exact, estimate.observed, np.geomspace(1 / widest, widest, 41).tolist())
 
 

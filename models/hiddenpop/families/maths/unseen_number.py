@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-__all__ = ["UnseenNumber"]
+__all__ = ["UnseenNumber", "draw_unseen"]
 
 BINS = 250
 BELOW, ABOVE = 12.0, 20.0
@@ -25,6 +25,14 @@ LEAST, MOST = 1e-7, 1e8
 
 NOTHING = -1e5
 """Log of a factor that is 0, finite so that it can be interpolated."""
+
+
+def draw_unseen(seen: float, odds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """n_0 ~ NegBin(n, 1 / (1 + O)) for each of `odds`, under p(N) proportional to 1/N."""
+    mean = rng.standard_gamma(seen, len(odds)) * odds
+    # Beyond 10^12 people the Poisson part is below the precision of a double.
+    drawn = np.where(mean < 1e12, rng.poisson(np.minimum(mean, 1e12)), np.round(mean))
+    return np.asarray(drawn)
 
 
 class UnseenNumber:

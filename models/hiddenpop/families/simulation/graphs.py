@@ -7,22 +7,19 @@ the lists it depends on is a beta variable; and people go through the lists one 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hiddenpop.inputs.overlap import Margins, OverlapTable
+from hiddenpop.families.simulation.people import draw_size, tabulate
+from hiddenpop.inputs.overlap import OverlapTable
 
 if TYPE_CHECKING:  # `families.graphs` re-exports `simulate`
     from hiddenpop.families.graphs import Priors
-    from hiddenpop.families.size_prior import SizePrior
 
-__all__ = ["Truth", "draw_size", "draw_truth", "simulate"]
-
-TIMES = (1.3, 4.0)
-"""Where the prior on N has no mass to draw from, N is so many times what the table observed."""
+__all__ = ["Truth", "draw_truth", "simulate"]
 
 
 @dataclass(frozen=True)
@@ -76,20 +73,6 @@ def draw_truth(data: OverlapTable, priors: Priors, rng: np.random.Generator) -> 
     return Truth(data, draw_size(data, priors.size_prior, rng), joined, order, tuple(chances))
 
 
-def draw_size(data: OverlapTable | Margins, prior: SizePrior, rng: np.random.Generator) -> int:
-    """N from its prior, or, where that is improper, around the size of the table."""
-    if prior.kind == "uniform":
-        return int(rng.integers(1, int(prior.one) + 1))
-    if prior.kind == "lognormal":
-        # The normal quantile of 0.9 is 1.2816.
-        spread = np.log(prior.two / prior.one) / 1.2815515655
-        return max(1, round(float(prior.one * np.exp(rng.normal(0, spread)))))
-    if prior.kind == "gamma":
-        return max(1, int(rng.poisson(rng.gamma(prior.one, prior.two))))
-    least, most = (times * max(data.observed, 1) for times in TIMES)
-    return round(float(np.exp(rng.uniform(np.log(least), np.log(most)))))
-
-
 def simulate(truth: Truth, rng: np.random.Generator) -> OverlapTable:
     """Let everybody pass the lists; those on none are not in the table."""
     on = np.zeros((truth.N, len(truth.order)), dtype=bool)
@@ -98,16 +81,7 @@ def simulate(truth: Truth, rng: np.random.Generator) -> OverlapTable:
         for pattern, p in chance.items():
             alike = np.all(on[:, earlier] == np.array(pattern, dtype=bool), axis=1)
             on[alike, here] = rng.random(int(alike.sum())) < p
-    seen = on[on.any(axis=1)]
-    stratum = rng.integers(len(truth.table.strata), size=len(seen))
-    cells, counts = np.unique(
-        np.column_stack([stratum, seen.astype(int)]), axis=0, return_counts=True
-    )
-    return replace(
-        truth.table, history=cells[:, 1:].astype(bool), stratum=cells[:, 0],
-        low=counts.astype(float), high=counts.astype(float),
-        structural=np.zeros(len(cells), dtype=bool),
-    ).sorted()  # fmt: skip
+    return tabulate(truth.table, on, rng)
 
 
 def _neighbours(here: int, joined: frozenset[tuple[int, int]]) -> set[int]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hiddenpop.families.heterogeneity import Priors
+from hiddenpop.families.simulation.people import draw_size
 from hiddenpop.inputs.overlap import OverlapTable
 
 __all__ = ["Truth", "draw_truth", "simulate"]
@@ -52,17 +53,8 @@ def draw_truth(data: OverlapTable, priors: Priors, rng: np.random.Generator) -> 
         spread = float(rng.beta(1.0, priors.correlation_beta))
     elif model != "Mt":
         spread = float(abs(rng.normal(0.0, priors.sigma_scale)))
-    prior = priors.size_prior
-    if prior.kind == "gamma":
-        size = int(rng.poisson(rng.gamma(prior.one, prior.two)))
-    elif prior.kind == "lognormal":
-        sd = np.log(prior.two / prior.one) / 1.2815515655446004
-        size = int(np.round(np.exp(rng.normal(np.log(prior.one), sd))))
-    elif prior.kind == "uniform":
-        size = int(rng.integers(1, int(prior.one) + 1))
-    else:
-        size = int(data.observed * np.exp(rng.uniform(np.log(1.3), np.log(4.0))))
-    return Truth(max(size, 1), model, np.resize(centre, len(data.lists)), spread, data.lists)
+    size = draw_size(data, priors.size_prior, rng)
+    return Truth(size, model, np.resize(centre, len(data.lists)), spread, data.lists)
 
 
 def simulate(truth: Truth, rng: np.random.Generator) -> OverlapTable:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hiddenpop.families.simulation.graphs import draw_size
+from hiddenpop.families.simulation.people import draw_size
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 
 if TYPE_CHECKING:  # `families.two_list` re-exports `simulate`
