@@ -9,16 +9,16 @@ from pathlib import Path
 import hiddenpop as hp
 
 
-def main(folder: Path) -> hp.Recapture:
+def main(folder: Path) -> hp.FamilyFits:
     """Estimate how many people there were, and write the report."""
     # Table: four lists (treatment, arrest referral, syringe exchange, a community survey) by sex
     # and age. People on no list are what is estimated.
-    study = hp.load_recapture("brighton-2000")
+    study = hp.load_size_study("brighton-2000")
     print(f"{study.title}: {study.table.observed:,.0f} different people seen")
 
     # Families: averages over log-linear models and over graphs of dependence, and a model by sex
     # and age. They fit alike and rest on different assumptions, so they stand side by side.
-    found = hp.recapture(study)
+    found = hp.fit_families(study)
 
     # Results: N, the unseen and, where residents are known, the rate: medians, 95 % intervals.
     print(found.table().round(1).to_string(index=False))
@@ -30,7 +30,7 @@ def main(folder: Path) -> hp.Recapture:
         raise SystemExit("A fit failed its gates: no report was written.")
 
     # Report, tables, posteriors, and everything that a rerun needs.
-    hp.write_recapture(folder, found, "hiddenpop run brighton-2000")
+    hp.write_sizes(folder, found, "hiddenpop run brighton-2000")
     return found
 
 

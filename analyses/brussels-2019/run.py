@@ -9,14 +9,14 @@ from pathlib import Path
 import hiddenpop as hp
 
 
-def main(folder: Path) -> hp.Recapture:
+def main(folder: Path) -> hp.FamilyFits:
     """Estimate how many people there were, and write the report."""
     # Table: three samples (fieldwork, low-threshold service, crisis centre).
-    study = hp.load_recapture("brussels-2019")
+    study = hp.load_size_study("brussels-2019")
     print(f"{study.title}: {study.table.observed:,.0f} different people seen")
 
     # Families: averages, and bounds for stated ranges of dependence between lists.
-    found = hp.recapture(study)
+    found = hp.fit_families(study)
 
     # Results: N, the unseen and, where residents are known, the rate: medians, 95 % intervals.
     print(found.table().round(1).to_string(index=False))
@@ -28,7 +28,7 @@ def main(folder: Path) -> hp.Recapture:
         raise SystemExit("A fit failed its gates: no report was written.")
 
     # Report, tables, posteriors, and everything that a rerun needs.
-    hp.write_recapture(folder, found, "hiddenpop run brussels-2019")
+    hp.write_sizes(folder, found, "hiddenpop run brussels-2019")
     return found
 
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import hiddenpop as hp
 
 
-def main(folder: Path) -> hp.Recapture:
+def main(folder: Path) -> hp.FamilyFits:
     """Estimate how many people there were, and write the report."""
     # Table: none was published, only the totals of three lists and the number of different people.
-    study = hp.load_recapture("london-2001")
+    study = hp.load_size_study("london-2001")
     print(f"{study.title}: {study.table.observed:,.0f} different people seen")
 
     # Family: only the prior on dependence between lists can turn totals into an estimate.
-    found = hp.recapture(study)
+    found = hp.fit_families(study)
 
     # Results: N, the unseen and, where residents are known, the rate: medians, 95 % intervals.
     print(found.table().round(1).to_string(index=False))
@@ -28,7 +28,7 @@ def main(folder: Path) -> hp.Recapture:
         raise SystemExit("A fit failed its gates: no report was written.")
 
     # Report, tables, posteriors, and everything that a rerun needs.
-    hp.write_recapture(folder, found, "hiddenpop run london-2001")
+    hp.write_sizes(folder, found, "hiddenpop run london-2001")
     return found
 
 

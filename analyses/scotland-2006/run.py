@@ -9,15 +9,15 @@ from pathlib import Path
 import hiddenpop as hp
 
 
-def main(folder: Path) -> hp.Recapture:
+def main(folder: Path) -> hp.FamilyFits:
     """Estimate how many people there were, and write the report."""
     # Table: four registers by region, sex and age. Those known only to the hepatitis C database may
     # no longer inject: their counts are upper bounds, not counts.
-    study = hp.load_recapture("scotland-2006")
+    study = hp.load_size_study("scotland-2006")
     print(f"{study.title}: {study.table.observed:,.0f} different people seen")
 
     # Families: those that can use a bound; the others are refused with the reason.
-    found = hp.recapture(study)
+    found = hp.fit_families(study)
 
     # Results: N, the unseen and, where residents are known, the rate: medians, 95 % intervals.
     print(found.table().round(1).to_string(index=False))
@@ -29,7 +29,7 @@ def main(folder: Path) -> hp.Recapture:
         raise SystemExit("A fit failed its gates: no report was written.")
 
     # Report, tables, posteriors, and everything that a rerun needs.
-    hp.write_recapture(folder, found, "hiddenpop run scotland-2006")
+    hp.write_sizes(folder, found, "hiddenpop run scotland-2006")
     return found
 
 

@@ -17,53 +17,53 @@ from hiddenpop.datasets import read_dataset
 from hiddenpop.errors import ConvergenceError, HiddenPopError, InputError, ResultError
 from hiddenpop.estimate import Comparison, Estimate, Summary
 from hiddenpop.families.size_prior import SizePrior
+from hiddenpop.family_fits import FamilyFits, fit_families
 from hiddenpop.fitting import fit
 from hiddenpop.inputs.margins_text import read_margins
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.overlap_csv import read_overlap
-from hiddenpop.inputs.recapture_study import RecaptureStudy
 from hiddenpop.inputs.repeats import RepeatTable
 from hiddenpop.inputs.repeats_csv import read_repeats
+from hiddenpop.inputs.size_study import SizeStudy
 from hiddenpop.inputs.study import Sampling, Study, Variant
-from hiddenpop.recapture import Recapture, recapture
-from hiddenpop.recapture_results import write_recapture
 from hiddenpop.replay import Replay, replay
 from hiddenpop.results import write_result
 from hiddenpop.size import SizeEstimate
-from hiddenpop.studies import load_recapture, load_study, shipped_studies
+from hiddenpop.size_results import write_sizes
+from hiddenpop.studies import load_size_study, load_study, shipped_studies
 
 __all__ = [
     "Comparison",
     "ConvergenceError",
     "Estimate",
+    "FamilyFits",
     "HiddenPopError",
     "InputError",
     "Margins",
     "OverlapTable",
-    "Recapture",
-    "RecaptureStudy",
     "RepeatTable",
     "Replay",
     "ResultError",
     "Sampling",
     "SizeEstimate",
     "SizePrior",
+    "SizeStudy",
     "Study",
     "Summary",
     "Variant",
     "combine",
     "fit",
-    "load_recapture",
+    "fit_families",
+    "load_size_study",
     "load_study",
     "read_dataset",
     "read_margins",
     "read_overlap",
     "read_repeats",
-    "recapture",
     "replay",
     "shipped_studies",
     "stacking_weights",
     "vary",
-    "write_recapture",
     "write_result",
+    "write_sizes",
 ]

@@ -32,7 +32,7 @@ from hiddenpop.errors import HiddenPopError, InputError
 
 if TYPE_CHECKING:
     from hiddenpop.estimate import Estimate
-    from hiddenpop.inputs.recapture_study import RecaptureStudy
+    from hiddenpop.inputs.size_study import SizeStudy
     from hiddenpop.inputs.study import Study
 
 __all__ = ["app", "main"]
@@ -131,14 +131,14 @@ def run(
     ] = False,
 ) -> int:
     """Fit a study and write its report, tables and draws."""
-    from hiddenpop.inputs.recapture_study import RecaptureStudy
+    from hiddenpop.inputs.size_study import SizeStudy
     from hiddenpop.report.sentences import check_sentences
     from hiddenpop.studies import load_any
 
     loaded = load_any(study)
     command = _command(study, seed, quick)
     folder = Path("results") / loaded.name if out is None and json is None else out
-    if isinstance(loaded, RecaptureStudy):
+    if isinstance(loaded, SizeStudy):
         if seed is not None:
             loaded = replace(loaded, sampling=replace(loaded.sampling, seed=seed))
         return _recapture(loaded, folder, json, command)
@@ -200,16 +200,16 @@ def _fit_and_write(
     return estimate
 
 
-def _recapture(study: RecaptureStudy, folder: Path | None, json: str | None, command: str) -> int:
+def _recapture(study: SizeStudy, folder: Path | None, json: str | None, command: str) -> int:
     """Fit every family of a study, write and show what came of it."""
-    from hiddenpop.recapture import chosen_families, recapture
-    from hiddenpop.recapture_results import recapture_summary, write_recapture
+    from hiddenpop.family_fits import chosen_families, fit_families
+    from hiddenpop.size_results import size_summary, write_sizes
 
     with _progress(len(chosen_families(study)[0]) + 1) as step:
-        found = recapture(study, on_step=step)
+        found = fit_families(study, on_step=step)
     if folder is not None:
-        write_recapture(folder, found, command, lambda text: _talk.print(text, soft_wrap=True))
-    _emit(recapture_summary(found, command), json)
+        write_sizes(folder, found, command, lambda text: _talk.print(text, soft_wrap=True))
+    _emit(size_summary(found, command), json)
     if json != "-":
         _answer.print(options.answer_table(found))
         for name, estimate in found.estimates.items():
@@ -373,12 +373,12 @@ def check(
 
 def _checked(name: str) -> str:
     """What is in a study in which no fault was found."""
-    from hiddenpop.inputs.recapture_study import RecaptureStudy
+    from hiddenpop.inputs.size_study import SizeStudy
     from hiddenpop.report.sentences import check_sentences
     from hiddenpop.studies import load_any
 
     loaded = load_any(name)
-    if isinstance(loaded, RecaptureStudy):
+    if isinstance(loaded, SizeStudy):
         return _about(loaded)
     check_sentences(loaded)
     evidence = loaded.data.evidence
@@ -388,7 +388,7 @@ def _checked(name: str) -> str:
     )
 
 
-def _about(study: RecaptureStudy) -> str:
+def _about(study: SizeStudy) -> str:
     """What is in a table in which no fault was found."""
     from hiddenpop.inputs.repeats import RepeatTable
 

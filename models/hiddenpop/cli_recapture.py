@@ -16,8 +16,8 @@ from hiddenpop.errors import HiddenPopError
 from hiddenpop.words import percent, plain
 
 if TYPE_CHECKING:
-    from hiddenpop.inputs.recapture_study import RecaptureStudy
-    from hiddenpop.recapture import Recapture
+    from hiddenpop.family_fits import FamilyFits
+    from hiddenpop.inputs.size_study import SizeStudy
 
 __all__ = [
     "BEST",
@@ -231,7 +231,7 @@ def study_from(
     seed: int | None = None,
     draws: int | None = None,
     threshold: float | None = None,
-) -> RecaptureStudy:
+) -> SizeStudy:
     """A study of the table that the options describe.
 
     Raises
@@ -244,13 +244,13 @@ def study_from(
     from hiddenpop.families import FAMILIES
     from hiddenpop.inputs.canonical import canonical
     from hiddenpop.inputs.faults import choose
-    from hiddenpop.inputs.recapture_study import (
+    from hiddenpop.inputs.settings import Sampling
+    from hiddenpop.inputs.size_study import (
         COMBINED,
-        RecaptureStudy,
-        RecaptureTarget,
+        SizeStudy,
+        SizeTarget,
         TableSource,
     )
-    from hiddenpop.inputs.settings import Sampling
 
     if (path is None) == (table.margins is None):
         raise HiddenPopError(
@@ -273,14 +273,14 @@ def study_from(
     title = "Published margins" if path is None else path.name
     chosen = tuple(families or ())
     headline = chosen[0] if len(chosen) == 1 and chosen[0] != ALL else COMBINED
-    return canonical(RecaptureStudy(
+    return canonical(SizeStudy(
         name.strip("-") or "table", title, "How many people are on none of the lists?",
-        RecaptureTarget(population=population), source, read, chosen, headline,
+        SizeTarget(population=population), source, read, chosen, headline,
         options or {}, sampling, threshold,
     ))  # fmt: skip
 
 
-def answer_table(found: Recapture) -> RichTable:
+def answer_table(found: FamilyFits) -> RichTable:
     """One row per family, rounded for people."""
     table = RichTable(title=found.study.title, title_justify="left")
     rate = found.data.residents is not None

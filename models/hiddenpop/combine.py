@@ -18,8 +18,8 @@ from scipy.optimize import minimize
 from hiddenpop.families import FAMILIES
 from hiddenpop.families.exact import Discrete, exact_tree
 from hiddenpop.inputs.overlap import OverlapTable
-from hiddenpop.inputs.recapture_study import COMBINED
 from hiddenpop.inputs.settings import Sampling
+from hiddenpop.inputs.size_study import COMBINED
 from hiddenpop.size import SizeEstimate, fit_table
 from hiddenpop.words import capital, probability
 

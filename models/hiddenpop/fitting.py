@@ -7,10 +7,10 @@ from typing import Any, overload
 
 from hiddenpop.estimate import Estimate
 from hiddenpop.estimate import fit as fit_study
+from hiddenpop.family_fits import check_options
 from hiddenpop.inputs.settings import Sampling
 from hiddenpop.inputs.study import Study
 from hiddenpop.inputs.table import Table
-from hiddenpop.recapture import check_options
 from hiddenpop.size import SizeEstimate, fit_table
 
 __all__ = ["fit"]

@@ -13,13 +13,13 @@ import numpy as np
 
 from hiddenpop.errors import InputError, ResultError
 from hiddenpop.estimate import Estimate, fit
+from hiddenpop.family_fits import fit_families
 from hiddenpop.inference import versions
-from hiddenpop.inputs.recapture_study import RecaptureStudy
+from hiddenpop.inputs.size_study import SizeStudy
 from hiddenpop.inputs.study import Sampling, Study
-from hiddenpop.recapture import recapture
-from hiddenpop.recapture_results import load_trees
 from hiddenpop.results import STUDY_COPY, read_run
 from hiddenpop.size import SizeEstimate
+from hiddenpop.size_results import load_trees
 from hiddenpop.studies import load_any, shipped_studies
 
 __all__ = ["Replay", "replay"]
@@ -63,7 +63,7 @@ def replay(folder: Path) -> Replay:
             f"{folder}: the result has lost its {STUDY_COPY} folder; run the study again."
         )
     study = load_any(folder / STUDY_COPY)
-    if isinstance(study, RecaptureStudy):
+    if isinstance(study, SizeStudy):
         return _replay_recapture(folder, run, study)
     reasons = [*_changes(folder, run, study), *_version_changes(run)]
     # The draws belong to the inputs of the run, whatever has become of the copy since.
@@ -90,7 +90,7 @@ def _judged(largest: float, reasons: list[str]) -> Replay:
     return Replay("within Monte Carlo error" if within else "different", largest, tuple(reasons))
 
 
-def _replay_recapture(folder: Path, run: dict[str, Any], study: RecaptureStudy) -> Replay:
+def _replay_recapture(folder: Path, run: dict[str, Any], study: SizeStudy) -> Replay:
     """Rerun every family of a capture-recapture result."""
     reasons = [*_changes(folder, run, study), *_version_changes(run)]
     before = load_trees(folder, study)
@@ -99,7 +99,7 @@ def _replay_recapture(folder: Path, run: dict[str, Any], study: RecaptureStudy) 
         reasons.append(
             f"run.json says seed {run['seed']}, the draws were made with {sampling.seed}"
         )
-    after = recapture(study, sampling=sampling).estimates
+    after = fit_families(study, sampling=sampling).estimates
     if before.keys() != after.keys():
         return Replay("different", float("inf"), (*reasons, "the families are other ones"))
     if any(before[name].tree.attrs["priors"] != after[name].tree.attrs["priors"] for name in after):
@@ -126,7 +126,7 @@ def _gap(one: SizeEstimate, two: SizeEstimate) -> float:
     return max(tiny, float(difference / np.hypot(first_error, second_error)))
 
 
-def _changes(folder: Path, run: dict[str, Any], study: Study | RecaptureStudy) -> list[str]:
+def _changes(folder: Path, run: dict[str, Any], study: Study | SizeStudy) -> list[str]:
     """Files of the result, or the shipped study, that are not as they were at the run."""
     found = [
         f"{STUDY_COPY}/{name} was changed after the run"

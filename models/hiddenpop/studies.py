@@ -9,17 +9,17 @@ from pathlib import Path
 
 from hiddenpop.errors import InputError, ResultError
 from hiddenpop.families import FAMILIES
+from hiddenpop.family_fits import check_options, chosen_families
 from hiddenpop.inputs.faults import Fault
-from hiddenpop.inputs.recapture_study import RecaptureStudy
+from hiddenpop.inputs.size_study import SizeStudy
 from hiddenpop.inputs.study import STUDY_NAME, Study, read_study
-from hiddenpop.recapture import check_options, chosen_families
 
 __all__ = [
     "copy_files",
     "copy_study",
     "find_study",
     "load_any",
-    "load_recapture",
+    "load_size_study",
     "load_study",
     "shipped_studies",
 ]
@@ -54,7 +54,7 @@ def find_study(name: str | Path) -> Path:
     )  # fmt: skip
 
 
-def load_any(name: str | Path) -> Study | RecaptureStudy:
+def load_any(name: str | Path) -> Study | SizeStudy:
     """Load a study of either kind by the name of a shipped one, or by its folder or `study.toml`.
 
     Raises
@@ -67,7 +67,7 @@ def load_any(name: str | Path) -> Study | RecaptureStudy:
     }
     recapture = [family.name for family in FAMILIES.values() if family.data != "evidence"]
     study = read_study(find_study(name), kinds, recapture)
-    if isinstance(study, RecaptureStudy):
+    if isinstance(study, SizeStudy):
         check_options(study.options, chosen_families(study)[0])
     return study
 
@@ -80,15 +80,15 @@ def load_study(name: str | Path) -> Study:
     InputError
         With every fault found in any of its files.
     ResultError
-        If it is a capture-recapture study (`load_recapture`).
+        If it is a capture-recapture study (`load_size_study`).
     """
     study = load_any(name)
-    if isinstance(study, RecaptureStudy):
-        raise ResultError(f"'{study.name}' is a capture-recapture study: use load_recapture.")
+    if isinstance(study, SizeStudy):
+        raise ResultError(f"'{study.name}' is a capture-recapture study: use load_size_study.")
     return study
 
 
-def load_recapture(name: str | Path) -> RecaptureStudy:
+def load_size_study(name: str | Path) -> SizeStudy:
     """Load a capture-recapture study, as `load_study` does those of evidence.
 
     Raises
@@ -99,7 +99,7 @@ def load_recapture(name: str | Path) -> RecaptureStudy:
         If it is a study of evidence (`load_study`).
     """
     study = load_any(name)
-    if not isinstance(study, RecaptureStudy):
+    if not isinstance(study, SizeStudy):
         raise ResultError(f"'{study.name}' is a study of evidence: use load_study.")
     return study
 
@@ -140,12 +140,12 @@ def copy_study(source: str | Path, target: Path) -> list[Path]:
     return files
 
 
-def copy_files(study: Study | RecaptureStudy, target: Path) -> list[Path]:
+def copy_files(study: Study | SizeStudy, target: Path) -> list[Path]:
     """Copy every file that a study read to the same place inside `target`."""
     copies = [target / name for name in study.sha256]
     for name, copy in zip(study.sha256, copies, strict=True):
         copy.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(study, RecaptureStudy):
+        if isinstance(study, SizeStudy):
             copy.write_bytes(study.files[name])
         else:
             shutil.copyfile(study.folder / name, copy)

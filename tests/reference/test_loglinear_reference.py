@@ -16,7 +16,7 @@ import pytest
 from hiddenpop.families.loglinear import Priors
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.size import SizeEstimate, fit_table
-from hiddenpop.studies import load_recapture
+from hiddenpop.studies import load_size_study
 
 __all__: list[str] = []
 
@@ -50,7 +50,7 @@ def test_tables_of_the_literature(name: str, reference_table: Callable[..., Over
 @pytest.mark.recovery
 @pytest.mark.slow
 def test_brighton_by_sex_and_age() -> None:
-    table = load_recapture("brighton-2000").table
+    table = load_size_study("brighton-2000").table
     assert isinstance(table, OverlapTable)
     assert table.factors == ("sex", "age")
     estimate = fitted(table)
@@ -64,7 +64,7 @@ def test_brighton_by_sex_and_age() -> None:
 
 @pytest.mark.recovery
 def test_brussels() -> None:
-    table = load_recapture("brussels-2019").table
+    table = load_size_study("brussels-2019").table
     assert isinstance(table, OverlapTable)
     assert_lands_in(fitted(table), "brussels-2019")
 
@@ -88,8 +88,8 @@ def test_the_prior_of_odds_ratios_is_as_wide_as_published_tables(
     """The numbers of docs/methods/loglinear.md: all pairs fitted by maximum likelihood."""
     logs = []
     for table in (
-        load_recapture("brighton-2000").table,
-        load_recapture("brussels-2019").table,
+        load_size_study("brighton-2000").table,
+        load_size_study("brussels-2019").table,
         reference_table("ScotPWID_agg"),
     ):
         assert isinstance(table, OverlapTable)
@@ -115,7 +115,7 @@ def test_the_prior_of_odds_ratios_is_as_wide_as_published_tables(
 
 @pytest.mark.recovery
 def test_london_from_margins() -> None:
-    table = load_recapture("london-2001").table
+    table = load_size_study("london-2001").table
     assert isinstance(table, Margins)
     estimate, record = fitted(table), RECORDS["london-2001"]
     found = estimate.N()

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from hiddenpop.families import FAMILIES
-from hiddenpop.inputs.recapture_study import COMBINED
-from hiddenpop.recapture import recapture
+from hiddenpop.family_fits import fit_families
+from hiddenpop.inputs.size_study import COMBINED
 from hiddenpop.size import SizeEstimate
-from hiddenpop.studies import load_recapture
+from hiddenpop.studies import load_size_study
 
 __all__: list[str] = []
 
@@ -39,9 +39,9 @@ def compare(name: str, estimates: dict[str, SizeEstimate]) -> None:
 
 @pytest.mark.parametrize("name", [name for name in STUDIES if name != "london-2001"])
 def test_computed_families_give_the_recorded_sizes(name: str) -> None:
-    study = load_recapture(name)
+    study = load_size_study(name)
     computed = tuple(family for family in study.families if FAMILIES[family].exact)
-    found = recapture(replace(study, families=computed))
+    found = fit_families(replace(study, families=computed))
     assert found.passed
     compare(name, {k: e for k, e in found.estimates.items() if k != COMBINED})
 
@@ -49,7 +49,7 @@ def test_computed_families_give_the_recorded_sizes(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_family_gives_the_recorded_size(name: str) -> None:
-    found = recapture(load_recapture(name))
+    found = fit_families(load_size_study(name))
     assert found.passed
     compare(name, dict(found.estimates))
 
@@ -57,7 +57,7 @@ def test_every_family_gives_the_recorded_size(name: str) -> None:
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_recorded_result_overlaps_the_published_interval(name: str) -> None:
     rows = expected(name)["ours"]["rows"]
-    study = load_recapture(name)
+    study = load_size_study(name)
     (headline,) = (r for r in rows if r["quantity"] == "N" and r["family"] == study.headline)
     for one in study.published:
         if one.low is not None and one.high is not None:

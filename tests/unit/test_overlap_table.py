@@ -8,11 +8,11 @@ import pytest
 
 from hiddenpop.inputs.canonical import canonical
 from hiddenpop.inputs.overlap import Margins, OverlapTable
-from hiddenpop.inputs.recapture_study import RecaptureStudy, RecaptureTarget, TableSource
 from hiddenpop.inputs.repeats import RepeatTable
 from hiddenpop.inputs.settings import Sampling
+from hiddenpop.inputs.size_study import SizeStudy, SizeTarget, TableSource
 from hiddenpop.inputs.table import Table
-from hiddenpop.studies import copy_files, load_recapture
+from hiddenpop.studies import copy_files, load_size_study
 
 __all__: list[str] = []
 
@@ -30,9 +30,9 @@ def stratified() -> OverlapTable:
     ).sorted()
 
 
-def study(table: Table) -> RecaptureStudy:
-    return RecaptureStudy(
-        "a-table", "A table", "How many?", RecaptureTarget(), TableSource("x.csv"), table, (),
+def study(table: Table) -> SizeStudy:
+    return SizeStudy(
+        "a-table", "A table", "How many?", SizeTarget(), TableSource("x.csv"), table, (),
         "combined", {"size_prior": "1/N"}, Sampling(seed=5),
     )  # fmt: skip
 
@@ -86,7 +86,7 @@ def test_margins_as_sums_of_cells() -> None:
 def test_a_canonical_study_reads_back_the_same(table: Table, tmp_path: Path) -> None:
     made = canonical(study(table))
     copy_files(made, tmp_path)
-    again = load_recapture(tmp_path)
+    again = load_size_study(tmp_path)
     assert again.sha256 == made.sha256
     assert again.sampling == made.sampling
     assert dict(again.options) == {"size_prior": "1/N"}

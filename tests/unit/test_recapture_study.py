@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from hiddenpop.errors import InputError, ResultError
+from hiddenpop.family_fits import fit_families
 from hiddenpop.inputs.faults import Faults
 from hiddenpop.inputs.overlap import OverlapTable
-from hiddenpop.recapture import recapture
-from hiddenpop.studies import load_any, load_recapture, load_study, shipped_studies
+from hiddenpop.studies import load_any, load_size_study, load_study, shipped_studies
 
 __all__: list[str] = []
 
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_study_is_its_table_and_settings(folder: Path) -> None:
-    study = load_recapture(folder)
+    study = load_size_study(folder)
     assert isinstance(study.table, OverlapTable)
     assert study.table.observed == 228
     assert study.families == ("graphs", "loglinear-average")
@@ -50,7 +50,7 @@ def test_a_study_is_its_table_and_settings(folder: Path) -> None:
 
 def test_families_stand_side_by_side_and_combined(folder: Path) -> None:
     steps: list[str] = []
-    found = recapture(load_recapture(folder), on_step=steps.append)
+    found = fit_families(load_size_study(folder), on_step=steps.append)
     assert list(found.estimates) == ["graphs", "loglinear-average", "combined"]
     assert steps == ["graphs", "loglinear-average", "combined"]
     assert found.headline.family == "combined"
@@ -98,7 +98,7 @@ def test_a_named_family_that_cannot_be_used_is_refused(folder: Path) -> None:
     text = STUDY.replace('"graphs", "loglinear-average"', '"two-list"').replace("order = 2", "")
     (folder / "study.toml").write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as caught:
-        recapture(load_recapture(folder))
+        fit_families(load_size_study(folder))
     assert len(caught.value.faults) == 1
     assert "two-list" in str(caught.value)
 
@@ -106,7 +106,7 @@ def test_a_named_family_that_cannot_be_used_is_refused(folder: Path) -> None:
 def test_where_no_family_is_named_those_that_do_not_fit_say_why(folder: Path) -> None:
     text = STUDY.replace('families = ["graphs", "loglinear-average"]\n', "")
     (folder / "study.toml").write_text(text, encoding="utf-8")
-    found = recapture(load_recapture(folder))
+    found = fit_families(load_size_study(folder))
     assert "two-list" in found.refused
     assert "graphs" in found.estimates
 
@@ -121,7 +121,7 @@ def test_each_kind_of_study_has_its_own_reader() -> None:
     kinds = {name: load_any(path).family for name, path in shipped_studies().items()}
     assert kinds["crack-2005"] == "synthesis"
     assert kinds["brighton-2000"] == "recapture"
-    with pytest.raises(ResultError, match="load_recapture"):
+    with pytest.raises(ResultError, match="load_size_study"):
         load_study("brighton-2000")
     with pytest.raises(ResultError, match="load_study"):
-        load_recapture("crack-2005")
+        load_size_study("crack-2005")

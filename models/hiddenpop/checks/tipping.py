@@ -7,13 +7,13 @@ from itertools import combinations
 import pandas as pd
 
 from hiddenpop.families.sensitivity import tipping, tipping_odds_ratio
+from hiddenpop.family_fits import FamilyFits
 from hiddenpop.inputs.overlap import OverlapTable
-from hiddenpop.recapture import Recapture
 
 __all__ = ["pair_tipping", "xi_tipping"]
 
 
-def xi_tipping(found: Recapture, threshold: float) -> pd.DataFrame:
+def xi_tipping(found: FamilyFits, threshold: float) -> pd.DataFrame:
     """For each family the xi at which its N is the threshold.
 
     xi multiplies the odds of being on no list that the family's own assumption implies; 1 is the

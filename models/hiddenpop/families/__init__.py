@@ -10,7 +10,7 @@ from typing import Literal
 
 from hiddenpop.inputs.settings import PriorKind
 
-__all__ = ["FAMILIES", "Family", "recapture_families"]
+__all__ = ["FAMILIES", "Family", "families_of"]
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,6 @@ FAMILIES: dict[str, Family] = _listed(
 )  # fmt: skip
 
 
-def recapture_families(data: Literal["overlap", "repeats"]) -> dict[str, Family]:
+def families_of(data: Literal["overlap", "repeats"]) -> dict[str, Family]:
     """The families that read overlap tables, or counts of repeated captures."""
     return {name: family for name, family in FAMILIES.items() if family.data == data}

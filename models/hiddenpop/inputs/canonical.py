@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from hiddenpop.inputs.overlap import Margins, OverlapTable
-from hiddenpop.inputs.recapture_study import RecaptureStudy, TableSource, as_toml
+from hiddenpop.inputs.size_study import SizeStudy, TableSource, as_toml
 from hiddenpop.inputs.table import Table
 
 __all__ = ["canonical"]
@@ -22,7 +22,7 @@ COUNT = "people"
 TIMES = "times"
 
 
-def canonical(study: RecaptureStudy) -> RecaptureStudy:
+def canonical(study: SizeStudy) -> SizeStudy:
     """The same study, with `study.toml` and the table in its canonical form as its files."""
     source, text = _written(study.table)
     made = replace(study, source=source)

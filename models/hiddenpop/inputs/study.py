@@ -22,7 +22,6 @@ from hiddenpop.inputs.faults import Faults, choose
 from hiddenpop.inputs.paths import find_study, table_paths
 from hiddenpop.inputs.posteriors import check_posteriors, read_posteriors, with_posteriors
 from hiddenpop.inputs.rates import Biases, Rates, read_biases, read_rates
-from hiddenpop.inputs.recapture_study import RecaptureStudy, read_recapture_study
 from hiddenpop.inputs.settings import (
     PriorKind,
     Report,
@@ -33,6 +32,7 @@ from hiddenpop.inputs.settings import (
     read_sampling,
     read_variant,
 )
+from hiddenpop.inputs.size_study import SizeStudy, read_size_study
 from hiddenpop.inputs.synthesis import SynthesisData, Target
 from hiddenpop.inputs.toml import Section
 
@@ -86,7 +86,7 @@ def read_study(
     path: Path,
     families: Mapping[str, Mapping[str, PriorKind]],
     recapture: Collection[str] = (),
-) -> Study | RecaptureStudy:
+) -> Study | SizeStudy:
     """Read a study folder, or its `study.toml`, and everything it names.
 
     Parameters
@@ -105,10 +105,10 @@ def read_study(
     faults = Faults()
     file = find_study(path, faults)
     top = _parse(file, faults) if file is not None else None
-    study: Study | RecaptureStudy | None = None
+    study: Study | SizeStudy | None = None
     if top is not None and file is not None:
-        if top.peek("family") == RecaptureStudy.family:
-            study = read_recapture_study(top, file, recapture, faults)
+        if top.peek("family") == SizeStudy.family:
+            study = read_size_study(top, file, recapture, faults)
         else:
             study = _study(top, file, families, faults)
     if study is None or faults.found:
@@ -144,7 +144,7 @@ def _study(
             "study-family",
             "family",
             name=family,
-            fix=choose(family, [*families, RecaptureStudy.family]),
+            fix=choose(family, [*families, SizeStudy.family]),
         )
     target = _target(top.section("target"))
     cells, unions = _groups(top.section("groups"))

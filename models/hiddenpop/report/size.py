@@ -10,16 +10,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from hiddenpop.checks.tipping import pair_tipping, xi_tipping
 from hiddenpop.families import FAMILIES
+from hiddenpop.family_fits import FamilyFits
 from hiddenpop.inference import versions
 from hiddenpop.inputs.overlap import Margins, OverlapTable
-from hiddenpop.inputs.recapture_study import COMBINED
+from hiddenpop.inputs.size_study import COMBINED
 from hiddenpop.plots.overlap import fitted_cells, forest, upset, upset_table, xi_figure, xi_table
-from hiddenpop.recapture import Recapture
 from hiddenpop.report.figures import Picture, as_uri
 from hiddenpop.size import SizeEstimate
 from hiddenpop.words import Exact, interval, people, percent, plain, probability
 
-__all__ = ["recapture_report"]
+__all__ = ["size_report"]
 
 HEAVY = 0.001
 """Models of less weight are counted in the report, not listed."""
@@ -27,7 +27,7 @@ HEAVY = 0.001
 MOST_MODELS = 12
 
 
-def recapture_report(found: Recapture, command: str) -> str:
+def size_report(found: FamilyFits, command: str) -> str:
     """Write the report: one HTML page that loads nothing from anywhere.
 
     Parameters
@@ -40,7 +40,7 @@ def recapture_report(found: Recapture, command: str) -> str:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     study = found.study
-    page = environment.get_template("recapture.html.j2").render(
+    page = environment.get_template("size.html.j2").render(
         study=study,
         failed={n: str(v) for n, v in found.verdicts.items() if not v.passed},
         headline=_row(found.headline),
@@ -128,7 +128,7 @@ def _models(estimate: SizeEstimate) -> dict[str, Any]:
             "rest_weight": percent(max(0.0, 1 - float(shown["weight"].sum())))}  # fmt: skip
 
 
-def _table(found: Recapture) -> dict[str, Any]:
+def _table(found: FamilyFits) -> dict[str, Any]:
     """The table in words."""
     table = found.data
     short: dict[str, Any] = {"observed": f"{table.observed:,.0f}", "lists": [], "strata": 1}
@@ -146,7 +146,7 @@ def _table(found: Recapture) -> dict[str, Any]:
     return short
 
 
-def _tipping(found: Recapture) -> dict[str, Any] | None:
+def _tipping(found: FamilyFits) -> dict[str, Any] | None:
     """What would have to be true for N to be the threshold, in words."""
     threshold, data = found.study.threshold, found.data
     if threshold is None:
@@ -176,7 +176,7 @@ def _tipping(found: Recapture) -> dict[str, Any] | None:
     return {"threshold": people(Exact(threshold)), "rows": rows, "pairs": shown}
 
 
-def _pictures(found: Recapture) -> dict[str, Picture]:
+def _pictures(found: FamilyFits) -> dict[str, Picture]:
     """All figures by their key."""
     pictures = [_forest(found)]
     if isinstance(found.data, OverlapTable):
@@ -205,7 +205,7 @@ def _upset(table: OverlapTable) -> Picture:
     )  # fmt: skip
 
 
-def _xi(found: Recapture) -> Picture:
+def _xi(found: FamilyFits) -> Picture:
     curve = xi_table(found.headline if not found.headline.is_set else _first(found))
     ends = curve.iloc[[0, len(curve) // 2, -1]]
     words = [f"xi {plain(row['xi'])}: {people(row['median'])} ({people(row['low'])} to "
@@ -221,13 +221,13 @@ def _xi(found: Recapture) -> Picture:
     )  # fmt: skip
 
 
-def _first(found: Recapture) -> SizeEstimate:
+def _first(found: FamilyFits) -> SizeEstimate:
     """A family with a posterior; where there is none, the headline itself."""
     usable = (estimate for estimate in found.estimates.values() if not estimate.is_set)
     return next(usable, found.headline)
 
 
-def _forest(found: Recapture) -> Picture:
+def _forest(found: FamilyFits) -> Picture:
     published = {
         one.name: (one.N, one.low or float("nan"), one.high or float("nan"))
         for one in found.study.published
@@ -245,7 +245,7 @@ def _forest(found: Recapture) -> Picture:
     )  # fmt: skip
 
 
-def _fitted(found: Recapture, source: str) -> Picture:
+def _fitted(found: FamilyFits, source: str) -> Picture:
     worst = []
     for name, estimate in found.estimates.items():
         frame = estimate.fitted

@@ -24,11 +24,11 @@ from hiddenpop.inputs.toml import Section
 __all__ = [
     "COMBINED",
     "Published",
-    "RecaptureStudy",
-    "RecaptureTarget",
+    "SizeStudy",
+    "SizeTarget",
     "TableSource",
     "as_toml",
-    "read_recapture_study",
+    "read_size_study",
 ]
 
 COMBINED = "combined"
@@ -38,7 +38,7 @@ TEXTS = ("rests_on", "limits", "next_data")
 
 
 @dataclass(frozen=True)
-class RecaptureTarget:
+class SizeTarget:
     """The population to be sized, in words; empty where the user said nothing.
 
     Attributes
@@ -149,7 +149,7 @@ class Published:
 
 
 @dataclass(frozen=True, eq=False)
-class RecaptureStudy:
+class SizeStudy:
     """A table, the families that estimate from it, priors, a seed: everything a rerun needs.
 
     Attributes
@@ -175,7 +175,7 @@ class RecaptureStudy:
     name: str
     title: str
     question: str
-    target: RecaptureTarget
+    target: SizeTarget
     source: TableSource
     table: Table
     families: tuple[str, ...]
@@ -199,9 +199,9 @@ class RecaptureStudy:
         return {name: hashlib.sha256(content).hexdigest() for name, content in self.files.items()}
 
 
-def read_recapture_study(
+def read_size_study(
     top: Section, file: Path, families: Collection[str], faults: Faults
-) -> RecaptureStudy | None:
+) -> SizeStudy | None:
     """Read the sections of a `study.toml` whose family is "recapture", and its table.
 
     Returns None after recording what is wrong.
@@ -226,7 +226,7 @@ def read_recapture_study(
         return None
     names = [file.name] + ([source.file] if source.file else [])
     files = {name: (file.parent / name).read_bytes() for name in names}
-    return RecaptureStudy(
+    return SizeStudy(
         name, title, question, target, source, table, chosen, headline, options, sampling,
         threshold, published, **texts, sources=sources, folder=file.parent, files=files,
     )  # fmt: skip
@@ -245,13 +245,13 @@ def _table(
         return None
 
 
-def _target(section: Section) -> RecaptureTarget:
+def _target(section: Section) -> SizeTarget:
     """What is said of the target; nothing must be."""
     words = {key: section.text(key) if key in section else "" for key in
              ("behaviour", "ages", "period", "area")}  # fmt: skip
     people = section.number("population", strict=True)
     section.done()
-    return RecaptureTarget(**words, population=people)
+    return SizeTarget(**words, population=people)
 
 
 def _source(section: Section, folder: Path) -> TableSource:
@@ -319,7 +319,7 @@ def _texts(section: Section) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def as_toml(study: RecaptureStudy) -> str:
+def as_toml(study: SizeStudy) -> str:
     """`study.toml` of a study that was made on the command line."""
     source = {
         key: value

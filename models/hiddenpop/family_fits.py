@@ -10,22 +10,22 @@ import pandas as pd
 
 from hiddenpop.combine import combine
 from hiddenpop.errors import InputError
-from hiddenpop.families import FAMILIES, recapture_families
+from hiddenpop.families import FAMILIES, families_of
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inference import Verdict
 from hiddenpop.inputs.faults import Faults, choose
 from hiddenpop.inputs.overlap import Margins
-from hiddenpop.inputs.recapture_study import COMBINED, RecaptureStudy
 from hiddenpop.inputs.repeats import RepeatTable
 from hiddenpop.inputs.settings import Sampling
+from hiddenpop.inputs.size_study import COMBINED, SizeStudy
 from hiddenpop.inputs.table import Table
 from hiddenpop.size import SizeEstimate, fit_table, priors_of, refused
 
-__all__ = ["Recapture", "check_options", "chosen_families", "default_families", "recapture"]
+__all__ = ["FamilyFits", "check_options", "chosen_families", "default_families", "fit_families"]
 
 
 @dataclass(frozen=True, eq=False)
-class Recapture:
+class FamilyFits:
     """The estimates of several families from one table.
 
     Attributes
@@ -38,7 +38,7 @@ class Recapture:
         For each family that could not be used, why and what would make it possible.
     """
 
-    study: RecaptureStudy
+    study: SizeStudy
     estimates: Mapping[str, SizeEstimate]
     refused: Mapping[str, str]
 
@@ -77,7 +77,7 @@ def default_families(table: Table) -> tuple[str, ...]:
     """
     if isinstance(table, Margins):
         return ("loglinear",)
-    found = recapture_families(_kind(table))
+    found = families_of(_kind(table))
     return tuple(name for name, family in found.items() if family.exact)
 
 
@@ -85,10 +85,10 @@ def _kind(table: Table) -> Literal["overlap", "repeats"]:
     return "repeats" if isinstance(table, RepeatTable) else "overlap"
 
 
-def chosen_families(study: RecaptureStudy) -> tuple[tuple[str, ...], bool]:
+def chosen_families(study: SizeStudy) -> tuple[tuple[str, ...], bool]:
     """The families to fit, and whether the study names them, so that each must be usable."""
     if study.families == ("all",):
-        return tuple(recapture_families(_kind(study.table))), False
+        return tuple(families_of(_kind(study.table))), False
     return study.families or default_families(study.table), bool(study.families)
 
 
@@ -158,12 +158,12 @@ def _as_prior(name: str, value: object) -> object:
     return value
 
 
-def recapture(
-    study: RecaptureStudy,
+def fit_families(
+    study: SizeStudy,
     *,
     sampling: Sampling | None = None,
     on_step: Callable[[str], object] = str,
-) -> Recapture:
+) -> FamilyFits:
     """Fit every family of a study, and combine them.
 
     Where the study names families, each of them must be usable; where it names none, those
@@ -200,10 +200,10 @@ def recapture(
     usable = [e for e in estimates.values() if not e.is_set and e.verdict.passed]
     if len(usable) > 1:
         estimates[COMBINED] = combine(estimates, seed=sampling.seed)
-    return Recapture(study, estimates, {name: _words(*reason) for name, reason in reasons.items()})
+    return FamilyFits(study, estimates, {name: _words(*reason) for name, reason in reasons.items()})
 
 
-def _check_threshold(study: RecaptureStudy) -> None:
+def _check_threshold(study: SizeStudy) -> None:
     """A size that N cannot be below tips nothing."""
     if study.threshold is not None and study.threshold <= study.table.observed:
         faults = Faults()

@@ -13,17 +13,17 @@ import xarray as xr
 
 from hiddenpop.checks.tipping import pair_tipping, xi_tipping
 from hiddenpop.estimate import read_tree
+from hiddenpop.family_fits import FamilyFits
 from hiddenpop.files import whole
 from hiddenpop.inference import versions
 from hiddenpop.inputs.overlap import Margins, OverlapTable
-from hiddenpop.inputs.recapture_study import RecaptureStudy
+from hiddenpop.inputs.size_study import SizeStudy
 from hiddenpop.inputs.table import Table
-from hiddenpop.recapture import Recapture
 from hiddenpop.results import STUDY_COPY, seal, writing
 from hiddenpop.size import SizeEstimate
 from hiddenpop.studies import copy_files
 
-__all__ = ["fill_recapture", "load_trees", "recapture_summary", "write_recapture"]
+__all__ = ["fill_sizes", "load_trees", "size_summary", "write_sizes"]
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ LIGHTEST = 1e-6
 """Models of less weight are counted in `run.json`, not listed."""
 
 
-def recapture_summary(found: Recapture, command: str, level: float = 0.95) -> dict[str, Any]:
+def size_summary(found: FamilyFits, command: str, level: float = 0.95) -> dict[str, Any]:
     """Everything a program would want of the estimates, at full precision."""
     study, headline = found.study, found.headline
     answer = _entry(headline, level)
@@ -96,7 +96,7 @@ def _entry(estimate: SizeEstimate, level: float) -> dict[str, Any]:
     }
 
 
-def _tipping(found: Recapture) -> dict[str, Any] | None:
+def _tipping(found: FamilyFits) -> dict[str, Any] | None:
     """What would have to be true for N to be the threshold of the study."""
     threshold, data = found.study.threshold, found.data
     if threshold is None:
@@ -124,9 +124,9 @@ def _models(estimate: SizeEstimate) -> list[dict[str, Any]] | None:
     ]
 
 
-def write_recapture(
+def write_sizes(
     folder: Path,
-    found: Recapture,
+    found: FamilyFits,
     command: str = "",
     notice: Callable[[str], None] = logger.warning,
 ) -> None:
@@ -147,14 +147,14 @@ def write_recapture(
         If the folder holds something that is not a result, or cannot be written.
     """
     with writing(folder, notice) as inside:
-        fill_recapture(inside, found, command)
+        fill_sizes(inside, found, command)
 
 
-def fill_recapture(folder: Path, found: Recapture, command: str) -> None:
+def fill_sizes(folder: Path, found: FamilyFits, command: str) -> None:
     """Write everything into an empty folder."""
-    from hiddenpop.report.recapture import recapture_report
+    from hiddenpop.report.size import size_report
 
-    (folder / "report.html").write_text(recapture_report(found, command), encoding="utf-8")
+    (folder / "report.html").write_text(size_report(found, command), encoding="utf-8")
     found.table().to_csv(folder / "estimates.csv", index=False)
     models = [
         estimate.models.assign(family=name)
@@ -167,10 +167,10 @@ def fill_recapture(folder: Path, found: Recapture, command: str) -> None:
     with whole(folder / DRAWS) as temporary:
         trees.to_netcdf(temporary, engine="h5netcdf")
     copy_files(found.study, folder / STUDY_COPY)
-    seal(folder, recapture_summary(found, command))
+    seal(folder, size_summary(found, command))
 
 
-def load_trees(folder: Path, study: RecaptureStudy) -> dict[str, SizeEstimate]:
+def load_trees(folder: Path, study: SizeStudy) -> dict[str, SizeEstimate]:
     """Read back the estimates of a result directory, by family.
 
     Raises
