@@ -34,6 +34,7 @@ def synthesis_data(
     shares: Mapping[str, Interval] | None = None,
     factors: Mapping[str, Interval] | None = None,
     biases: Mapping[str, Interval] | None = None,
+    selection: Mapping[str, Interval] | None = None,
     cells: tuple[str, ...] = ("users",),
     unions: Mapping[str, tuple[str, ...]] | None = None,
     period: str = "2005",
@@ -42,7 +43,7 @@ def synthesis_data(
 
     `areas` are (name, parent, residents) or (name, parent, residents, low, high, level);
     rows of `evidence` need kind and numbers, the rest has defaults; a source "exact" without
-    bias always exists.
+    bias always exists; `selection` is of shares.
     """
     columns = ("name", "parent", "population", "low", "high", "level")
     table = pd.DataFrame(
@@ -59,6 +60,7 @@ def synthesis_data(
         np.array([prior.sigma for prior in mus.values()]),
         {},
         pd.DataFrame(),
+        {name: priors.lognormal_from_interval(*ends) for name, ends in (selection or {}).items()},
     )
     stated = {"exact": (1.0, 1.0, 0.95)} | dict(biases or {})
     errors = [priors.lognormal_from_interval(*ends) for ends in stated.values()]
@@ -111,14 +113,18 @@ class Look:
         scale: Mapping[str, float] | None = None,
         share: Mapping[str, float] | None = None,
     ) -> dict[str, np.ndarray]:
-        """Values at a point; normals not named are 0, scales and shares one half."""
+        """Values at a point; normals not named are 0, scales and shares one half.
+
+        Where a survey selects, the shares are those that surveys find.
+        """
         coords = self.model.coords
         point = {"z": np.array([(z or {}).get(name, 0.0) for name in self.normals])}
         effects = [(scale or {}).get(str(name), 0.5) for name in coords["effect"]]
         point["scale_log__"] = np.log(effects)
-        if "share" in self.model.named_vars:
+        free = {variable.name for variable in self.model.free_RVs}
+        for variable in free & {"share", "share_found"}:
             values = np.array([(share or {}).get(str(name), 0.5) for name in coords["proportion"]])
-            point["share_logodds__"] = np.log(values / (1 - values))
+            point[f"{variable}_logodds__"] = np.log(values / (1 - values))
         names = ["logp", *(variable.name for variable in self.model.deterministics)]
         return dict(zip(names, self._compute(point), strict=True))
 

@@ -1,10 +1,10 @@
-"""Every family of capture-recapture on one table, side by side and combined."""
+"""Every family that can estimate from one table, side by side and, for lists, combined."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -14,11 +14,12 @@ from hiddenpop.families import FAMILIES, families_of
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inference import Verdict
 from hiddenpop.inputs.faults import Faults, choose
+from hiddenpop.inputs.multipliers import MultiplierTable
 from hiddenpop.inputs.overlap import Margins
-from hiddenpop.inputs.repeats import RepeatTable
 from hiddenpop.inputs.settings import Sampling
 from hiddenpop.inputs.size_study import COMBINED, SizeStudy
-from hiddenpop.inputs.table import Table
+from hiddenpop.inputs.table import Table, form_of
+from hiddenpop.inputs.tree import Tree
 from hiddenpop.size import SizeEstimate, fit_table, priors_of, refused
 
 __all__ = ["FamilyFits", "check_options", "chosen_families", "default_families", "fit_families"]
@@ -36,11 +37,15 @@ class FamilyFits:
         By family, in the order asked for; `combined` last, where two or more have a posterior.
     refused
         For each family that could not be used, why and what would make it possible.
+    alternatives
+        The same families on the tables that the study's switches give, by the name of the
+        switch and the family.
     """
 
     study: SizeStudy
     estimates: Mapping[str, SizeEstimate]
     refused: Mapping[str, str]
+    alternatives: Mapping[str, Mapping[str, SizeEstimate]] = field(default_factory=dict)
 
     @property
     def data(self) -> Table:
@@ -51,17 +56,22 @@ class FamilyFits:
     def headline(self) -> SizeEstimate:
         """The estimate that the study gives as its answer."""
         chosen = self.estimates.get(self.study.headline)
+        if self.study.headline == COMBINED and COMBINED not in self.estimates:
+            return next(iter(self.estimates.values()))
         return chosen or list(self.estimates.values())[-1]
 
     @property
     def passed(self) -> bool:
         """Whether every family's gates passed."""
-        return all(estimate.verdict.passed for estimate in self.estimates.values())
+        return all(verdict.passed for verdict in self.verdicts.values())
 
     @property
     def verdicts(self) -> dict[str, Verdict]:
-        """Gates by family."""
-        return {name: estimate.verdict for name, estimate in self.estimates.items()}
+        """Gates by family, and by family and switch."""
+        found = {name: estimate.verdict for name, estimate in self.estimates.items()}
+        for switch, estimates in self.alternatives.items():
+            found |= {f"{name}, {switch}": e.verdict for name, e in estimates.items()}
+        return found
 
     def table(self, level: float = 0.95) -> pd.DataFrame:
         """One row per family and quantity (`N`, `unseen`, `prevalence_per_1000`)."""
@@ -73,22 +83,20 @@ def default_families(table: Table) -> tuple[str, ...]:
     """Families to try where the user names none: those that are computed, not sampled.
 
     Published margins identify no dependence, so that only the sampled `loglinear` with its prior
-    on dependence can say anything.
+    on dependence can say anything; several areas or years share what they know only in the
+    sampled `multiplier-areas`.
     """
     if isinstance(table, Margins):
         return ("loglinear",)
-    found = families_of(_kind(table))
-    return tuple(name for name, family in found.items() if family.exact)
-
-
-def _kind(table: Table) -> Literal["overlap", "repeats"]:
-    return "repeats" if isinstance(table, RepeatTable) else "overlap"
+    if isinstance(table, MultiplierTable):
+        return ("multiplier",) if len(table.strata) == 1 else ("multiplier-areas",)
+    return tuple(name for name, family in families_of(form_of(table)).items() if family.exact)
 
 
 def chosen_families(study: SizeStudy) -> tuple[tuple[str, ...], bool]:
     """The families to fit, and whether the study names them, so that each must be usable."""
     if study.families == ("all",):
-        return tuple(families_of(_kind(study.table))), False
+        return tuple(families_of(form_of(study.table))), False
     return study.families or default_families(study.table), bool(study.families)
 
 
@@ -196,11 +204,28 @@ def fit_families(
             estimates[name] = fit_table(
                 study.table, name, options=options, sampling=sampling, check=False
             )
+    alternatives = {
+        switch: {
+            name: fit_table(table, name, options=options, sampling=sampling, check=False)
+            for name in estimates
+            if refused(table, name, options) is None
+        }
+        for switch, table in study.alternatives.items()
+    }
     on_step(COMBINED)
-    usable = [e for e in estimates.values() if not e.is_set and e.verdict.passed]
-    if len(usable) > 1:
+    if _combinable(study.table, estimates):
         estimates[COMBINED] = combine(estimates, seed=sampling.seed)
-    return FamilyFits(study, estimates, {name: _words(*reason) for name, reason in reasons.items()})
+    words = {name: _words(*reason) for name, reason in reasons.items()}
+    return FamilyFits(study, estimates, words, alternatives)
+
+
+def _combinable(table: Table, estimates: Mapping[str, SizeEstimate]) -> bool:
+    """Whether there are two answers that rest on different assumptions about the unseen.
+
+    Families of multipliers share theirs, so that their average would be no third opinion.
+    """
+    usable = [e for e in estimates.values() if not e.is_set and e.verdict.passed]
+    return len(usable) > 1 and not isinstance(table, MultiplierTable | Tree)
 
 
 def _check_threshold(study: SizeStudy) -> None:

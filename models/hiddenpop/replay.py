@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import arviz as az
 import numpy as np
 
-from hiddenpop.errors import InputError, ResultError
-from hiddenpop.estimate import Estimate, fit
-from hiddenpop.family_fits import fit_families
-from hiddenpop.inference import versions
-from hiddenpop.inputs.size_study import SizeStudy
-from hiddenpop.inputs.study import Sampling, Study
-from hiddenpop.results import STUDY_COPY, read_run
+from hiddenpop.estimate import fit
+from hiddenpop.family_fits import FamilyFits, fit_families
+from hiddenpop.finished import load_finished
+from hiddenpop.inputs.study import Sampling
 from hiddenpop.size import SizeEstimate
-from hiddenpop.size_results import load_trees
-from hiddenpop.studies import load_any, shipped_studies
 
 __all__ = ["Replay", "replay"]
 
@@ -57,21 +51,16 @@ def replay(folder: Path) -> Replay:
     InputError
         If the study kept in it is no longer usable.
     """
-    run = read_run(folder)
-    if not (folder / STUDY_COPY).is_dir():
-        raise ResultError(
-            f"{folder}: the result has lost its {STUDY_COPY} folder; run the study again."
-        )
-    study = load_any(folder / STUDY_COPY)
-    if isinstance(study, SizeStudy):
-        return _replay_recapture(folder, run, study)
-    reasons = [*_changes(folder, run, study), *_version_changes(run)]
-    # The draws belong to the inputs of the run, whatever has become of the copy since.
-    before = Estimate.load(folder / "estimate.nc", study, run["input_sha256"])
+    found = load_finished(folder)
+    reasons = found.changed_inputs + found.changed_outputs
+    reasons = (reasons or found.changed_study) + found.changed_versions
+    before = found.fits()
+    if isinstance(before, FamilyFits):
+        return _replay_sizes(before, int(found.run["seed"]), reasons)
     drawn = int(before.tree.attrs["seed"])
-    if run["seed"] != drawn:
-        reasons.append(f"run.json says seed {run['seed']}, the draws were made with {drawn}")
-    again = fit(study, sampling=before.sampling, quick=before.quick, check=False)
+    if found.run["seed"] != drawn:
+        reasons.append(f"run.json says seed {found.run['seed']}, the draws were made with {drawn}")
+    again = fit(before.data, sampling=before.sampling, quick=before.quick, check=False)
     if again.tree.attrs["priors"] != before.tree.attrs["priors"]:
         reasons.append("the priors are other ones")
     old, new = before.tree["posterior"], again.tree["posterior"]
@@ -90,15 +79,12 @@ def _judged(largest: float, reasons: list[str]) -> Replay:
     return Replay("within Monte Carlo error" if within else "different", largest, tuple(reasons))
 
 
-def _replay_recapture(folder: Path, run: dict[str, Any], study: SizeStudy) -> Replay:
-    """Rerun every family of a capture-recapture result."""
-    reasons = [*_changes(folder, run, study), *_version_changes(run)]
-    before = load_trees(folder, study)
+def _replay_sizes(fits: FamilyFits, seed: int, reasons: list[str]) -> Replay:
+    """Rerun every family of a study of one table."""
+    study, before = fits.study, fits.estimates
     sampling = Sampling(**json.loads(next(iter(before.values())).tree.attrs["sampling"]))
-    if run["seed"] != sampling.seed:
-        reasons.append(
-            f"run.json says seed {run['seed']}, the draws were made with {sampling.seed}"
-        )
+    if seed != sampling.seed:
+        reasons.append(f"run.json says seed {seed}, the draws were made with {sampling.seed}")
     after = fit_families(study, sampling=sampling).estimates
     if before.keys() != after.keys():
         return Replay("different", float("inf"), (*reasons, "the families are other ones"))
@@ -124,37 +110,3 @@ def _gap(one: SizeEstimate, two: SizeEstimate) -> float:
     difference = abs(one.N().median - two.N().median)
     tiny = float(np.finfo(float).tiny)
     return max(tiny, float(difference / np.hypot(first_error, second_error)))
-
-
-def _changes(folder: Path, run: dict[str, Any], study: Study | SizeStudy) -> list[str]:
-    """Files of the result, or the shipped study, that are not as they were at the run."""
-    found = [
-        f"{STUDY_COPY}/{name} was changed after the run"
-        for name, digest in run["input_sha256"].items()
-        if study.sha256.get(name) != digest
-    ]
-    for name, digest in run["output_sha256"].items():
-        path = folder / name
-        if not path.exists():
-            found.append(f"{name} is missing from the result")
-        elif hashlib.sha256(path.read_bytes()).hexdigest() != digest:
-            found.append(f"{name} was changed after the run")
-    shipped = shipped_studies().get(run["study"])
-    if shipped is not None and not found:
-        try:
-            current = load_any(shipped).sha256
-        except InputError:
-            current = {}
-        if current != run["input_sha256"]:
-            found.append(f"the shipped study '{run['study']}' is no longer the one that was run")
-    return found
-
-
-def _version_changes(run: dict[str, Any]) -> list[str]:
-    """Packages whose version is another one than at the run."""
-    now = versions()
-    return [
-        f"{name} was {then} at the run and is {now.get(name, 'missing')} now"
-        for name, then in run["versions"].items()
-        if now.get(name) != then
-    ]

@@ -25,6 +25,7 @@ __all__ = [
     "as_json",
     "fill",
     "read_run",
+    "reseal",
     "seal",
     "summary",
     "write_result",
@@ -234,13 +235,30 @@ def fill(folder: Path, estimate: Estimate, variants: pd.DataFrame | None, comman
 
 def seal(folder: Path, payload: dict[str, Any]) -> None:
     """Write `run.json` with the hashes of all other files; the last thing to be written."""
-    outputs = {
+    text = as_json(payload | {"output_sha256": _hashes(folder)})
+    (folder / RUN).write_text(text, encoding="utf-8")
+
+
+def reseal(folder: Path) -> None:
+    """Write the hashes in `run.json` anew, after files were added to a result.
+
+    Raises
+    ------
+    ResultError
+        If it is not a finished result, or cannot be written.
+    """
+    run = read_run(folder)
+    run["output_sha256"] = _hashes(folder)
+    write_text(folder / RUN, as_json(run))
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of a result but the record itself."""
+    return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.iterdir())
-        if path.is_file() and path.name != "pid"
+        if path.is_file() and path.name not in ("pid", RUN)
     }
-    text = as_json(payload | {"output_sha256": outputs})
-    (folder / RUN).write_text(text, encoding="utf-8")
 
 
 def read_run(folder: Path) -> dict[str, Any]:

@@ -15,16 +15,27 @@ import xarray as xr
 
 from hiddenpop.errors import ConvergenceError, InputError
 from hiddenpop.estimate import Summary, summarise
-from hiddenpop.families import FAMILIES
+from hiddenpop.families import FAMILIES, families_of
 from hiddenpop.families.exact import Discrete
 from hiddenpop.families.refusal import Refusal
 from hiddenpop.inference import Sampler, Verdict, judge, versions
 from hiddenpop.inputs.faults import Faults
+from hiddenpop.inputs.multipliers import MultiplierTable
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.settings import Sampling
-from hiddenpop.inputs.table import Table
+from hiddenpop.inputs.table import Table, form_of
 
 __all__ = ["SizeEstimate", "fit_table", "priors_of", "refused"]
+
+
+FORMS = {
+    "evidence": "the evidence of a study",
+    "overlap": "overlaps of lists",
+    "repeats": "captures on one list",
+    "benchmarks": "benchmarks",
+    "tree": "the branches of a tree",
+}
+"""What families read, in words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +100,10 @@ class SizeEstimate:
         return Discrete.from_draws(drawn, np.ones(len(drawn)))
 
     def draws(self, variable: str = "N") -> np.ndarray:
-        """All draws, chains joined and strata added up, shape (sample,)."""
+        """All draws, chains joined and strata (of the last period) added up, shape (sample,)."""
         values = self.tree["posterior"][variable]
+        if "stratum" in values.dims and isinstance(self.data, MultiplierTable):
+            values = values.isel(stratum=self.data.current)
         rest = [dim for dim in values.dims if dim not in ("chain", "draw")]
         return values.sum(rest).transpose("chain", "draw").to_numpy().reshape(-1)
 
@@ -131,8 +144,8 @@ class SizeEstimate:
         return Summary(median, mean, low, high, found.level)
 
     def strata(self, level: float = 0.95) -> pd.DataFrame | None:
-        """One row per stratum with N and, where known, the rate; None without strata."""
-        if self.is_set or "stratum" not in self.tree["posterior"]["N"].dims:
+        """One row per stratum with N and, where known, the rate; None where there is only one."""
+        if self.is_set or self.tree["posterior"]["N"].sizes.get("stratum", 1) == 1:
             return None
         values = self.tree["posterior"]["N"]
         rows = []
@@ -158,15 +171,29 @@ class SizeEstimate:
     @property
     def fitted(self) -> pd.DataFrame | None:
         """Observed and expected cells; None where the family has none."""
-        if "fitted" not in self.tree:
+        return self.group("fitted")
+
+    @property
+    def benchmarks(self) -> pd.DataFrame | None:
+        """Of each benchmark: its plain multiplier, N from it alone, N without it, conflict."""
+        return self.group("benchmarks")
+
+    @property
+    def trend(self) -> pd.DataFrame | None:
+        """Of each area: ratio of the last period to the first, and P(increase)."""
+        return self.group("trend")
+
+    def group(self, name: str) -> pd.DataFrame | None:
+        """A further table of the estimate, one row for each thing it is about; None without it."""
+        if name not in self.tree:
             return None
-        return self.tree["fitted"].to_dataset().to_dataframe().reset_index()
+        return self.tree[name].to_dataset().to_dataframe().reset_index()
 
     @property
     def completeness(self) -> dict[str, float]:
         """Share of the population that each list and all together saw, at the median of N."""
         median = self.N().median
-        everybody = {"all lists": self.observed / median}
+        everybody = {"all lists": self.observed / median if median else 1.0}
         if isinstance(self.data, OverlapTable):
             totals = self.data.list_totals
         elif isinstance(self.data, Margins):
@@ -218,8 +245,13 @@ def refused(table: Table, family: str, options: dict[str, Any] | None = None) ->
     ValueError
         If an option has a value that the family does not know.
     """
-    module = FAMILIES[family].module
-    found: Refusal | None = module.refusal(table, priors_of(family, options or {}))
+    reads, given = FAMILIES[family].data, form_of(table)
+    if reads != given:
+        others = ", ".join(families_of(given))
+        return Refusal(
+            "family-form", {"reads": FORMS[reads], "given": FORMS[given], "others": others}
+        )
+    found: Refusal | None = FAMILIES[family].module.refusal(table, priors_of(family, options or {}))
     return found
 
 
@@ -262,7 +294,7 @@ def fit_table(
     """
     sampling = sampling or Sampling()
     module, priors = FAMILIES[family].module, priors_of(family, options or {})
-    if refusal := module.refusal(table, priors):
+    if refusal := refused(table, family, options):
         faults = Faults()
         faults.report(refusal.code, {"family": family, **refusal.values})
         raise InputError(faults.found)

@@ -1,4 +1,4 @@
-"""What stands in the result directory of a capture-recapture study."""
+"""What stands in the result directory of a study of one table."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hiddenpop.checks.tipping import pair_tipping, xi_tipping
+from hiddenpop.checks.tipping import benchmark_tipping, pair_tipping, xi_tipping
 from hiddenpop.estimate import read_tree
 from hiddenpop.family_fits import FamilyFits
 from hiddenpop.files import whole
 from hiddenpop.inference import versions
+from hiddenpop.inputs.multipliers import MultiplierTable
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.size_study import SizeStudy
 from hiddenpop.inputs.table import Table
+from hiddenpop.inputs.tree import Tree
 from hiddenpop.results import STUDY_COPY, seal, writing
 from hiddenpop.size import SizeEstimate
 from hiddenpop.studies import copy_files
@@ -28,6 +31,9 @@ __all__ = ["fill_sizes", "load_trees", "size_summary", "write_sizes"]
 logger = logging.getLogger(__name__)
 
 DRAWS = "estimate.nc"
+GROUPS = ("benchmarks", "trend", "nodes")
+"""Further groups of an estimate, one row for each benchmark, area or node."""
+
 LIGHTEST = 1e-6
 """Models of less weight are counted in `run.json`, not listed."""
 
@@ -44,6 +50,10 @@ def size_summary(found: FamilyFits, command: str, level: float = 0.95) -> dict[s
         "headline": headline.family,
         **{key: answer[key] for key in ("family", "observed", "N", "unseen", "prevalence")},
         "families": [_entry(estimate, level) for estimate in found.estimates.values()],
+        "alternatives": {
+            switch: [_entry(estimate, level) for estimate in estimates.values()]
+            for switch, estimates in found.alternatives.items()
+        },
         "refused": dict(found.refused),
         "tipping": _tipping(found),
         "published": [vars(one) for one in study.published],
@@ -67,6 +77,11 @@ def _table(table: Table) -> dict[str, Any]:
     if isinstance(table, Margins):
         totals = dict(zip(table.lists, table.totals, strict=True))
         return short | {"kind": "margins", "list_totals": totals}
+    if isinstance(table, MultiplierTable):
+        return short | {"kind": "benchmarks", "rows": [row.id for row in table.rows],
+                        "strata": [list(pair) for pair in table.strata]}  # fmt: skip
+    if isinstance(table, Tree):
+        return short | {"kind": "tree", "root": table.root, "branches": len(table.branches)}
     return short | {"kind": "repeats", "frequencies": table.frequencies.tolist()}
 
 
@@ -82,6 +97,11 @@ def _entry(estimate: SizeEstimate, level: float) -> dict[str, Any]:
         "prevalence": None if rate is None else rate._asdict(),
         "strata": None if strata is None else strata.to_dict("records"),
         "models": _models(estimate),
+        **{
+            name: None if frame is None else _records(frame)
+            for name in GROUPS
+            for frame in [estimate.group(name)]
+        },
         "completeness": estimate.completeness,
         "assumption": estimate.assumption,
         "notes": list(estimate.notes),
@@ -96,11 +116,23 @@ def _entry(estimate: SizeEstimate, level: float) -> dict[str, Any]:
     }
 
 
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON can hold them: null in place of nan."""
+    rows = frame.to_dict("records")
+    return [
+        {str(k): None if isinstance(v, float) and np.isnan(v) else v for k, v in row.items()}
+        for row in rows
+    ]
+
+
 def _tipping(found: FamilyFits) -> dict[str, Any] | None:
     """What would have to be true for N to be the threshold of the study."""
     threshold, data = found.study.threshold, found.data
     if threshold is None:
         return None
+    if isinstance(data, MultiplierTable):
+        frame = benchmark_tipping(data, threshold)
+        return {"threshold": threshold, "benchmarks": _records(frame)}
     rows = {"threshold": threshold, "xi": xi_tipping(found, threshold).to_dict("records")}
     if isinstance(data, OverlapTable):
         rows["pairs"] = pair_tipping(data, threshold).to_dict("records")
@@ -163,6 +195,14 @@ def fill_sizes(folder: Path, found: FamilyFits, command: str) -> None:
     ]
     if models:
         pd.concat(models, ignore_index=True).to_csv(folder / "models.csv", index=False)
+    for name in GROUPS:
+        frames = [
+            frame.assign(family=estimate.family)
+            for estimate in found.estimates.values()
+            if (frame := estimate.group(name)) is not None
+        ]
+        if frames:
+            pd.concat(frames, ignore_index=True).to_csv(folder / f"{name}.csv", index=False)
     trees = xr.DataTree.from_dict({name: e.tree for name, e in found.estimates.items()})
     with whole(folder / DRAWS) as temporary:
         trees.to_netcdf(temporary, engine="h5netcdf")

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from hiddenpop.errors import InputError, ResultError
 from hiddenpop.families import FAMILIES
+from hiddenpop.families.synthesis_components import component_faults
 from hiddenpop.family_fits import check_options, chosen_families
 from hiddenpop.inputs.faults import Fault
+from hiddenpop.inputs.paths import STUDY_FILE
 from hiddenpop.inputs.size_study import SizeStudy
 from hiddenpop.inputs.study import STUDY_NAME, Study, read_study
 
@@ -65,10 +67,12 @@ def load_any(name: str | Path) -> Study | SizeStudy:
     kinds = {
         family.name: family.prior_kinds for family in FAMILIES.values() if family.data == "evidence"
     }
-    recapture = [family.name for family in FAMILIES.values() if family.data != "evidence"]
-    study = read_study(find_study(name), kinds, recapture)
+    sizing = [family.name for family in FAMILIES.values() if family.data != "evidence"]
+    study = read_study(find_study(name), kinds, sizing)
     if isinstance(study, SizeStudy):
         check_options(study.options, chosen_families(study)[0])
+    elif faults := component_faults(study.data.components, STUDY_FILE):
+        raise InputError(faults)
     return study
 
 
@@ -80,16 +84,16 @@ def load_study(name: str | Path) -> Study:
     InputError
         With every fault found in any of its files.
     ResultError
-        If it is a capture-recapture study (`load_size_study`).
+        If it is a study of one table (`load_size_study`).
     """
     study = load_any(name)
     if isinstance(study, SizeStudy):
-        raise ResultError(f"'{study.name}' is a capture-recapture study: use load_size_study.")
+        raise ResultError(f"'{study.name}' is a study of one table: use load_size_study.")
     return study
 
 
 def load_size_study(name: str | Path) -> SizeStudy:
-    """Load a capture-recapture study, as `load_study` does those of evidence.
+    """Load a study of lists, benchmarks or a tree, as `load_study` does those of evidence.
 
     Raises
     ------

@@ -159,3 +159,28 @@ def test_check_says_what_is_wrong_with_a_table(tmp_path: Path) -> None:
     assert content["ok"] is False
     assert len({fault["code"] for fault in content["faults"]}) == 2
     assert call("recapture", path, *LISTS).exit_code == 2
+
+
+def test_switches_estimate_again_without_referred_people_and_from_new_cases(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "sent.csv"
+    path.write_text(
+        "arrest,treat,people,sent,new\n1,0,60,0,30\n0,1,49,0,20\n1,1,40,12,15\n", encoding="utf-8"
+    )
+    words = (path, "--lists", "arrest,treat", "--count", "people", "--family", "two-list",
+             "--option", "independent=true", "--referred", "sent",
+             "--referral", "arrest>treat", "--new", "new")  # fmt: skip
+    found = answer(*words)
+    others = {name: rows[0]["N"] for name, rows in found["alternatives"].items()}
+    assert set(others) == {"without referred people", "new cases only"}
+    # Lincoln-Petersen: 100 x 89 / 40 with them, 100 x 77 / 28 without, 45 x 35 / 15 new.
+    for size, plain in (
+        (found["N"], 100 * 89 / 40),
+        (others["without referred people"], 100 * 77 / 28),
+        (others["new cases only"], 45 * 35 / 15),
+    ):
+        assert size["median"] == pytest.approx(plain, rel=0.05)
+    folder = tmp_path / "result"
+    assert call("recapture", *words, "--out", folder).exit_code == 0
+    assert replay(folder).outcome == "identical"

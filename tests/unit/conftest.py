@@ -43,6 +43,10 @@ EVIDENCE: list[dict[str, Any]] = [
     {"id": "least", "kind": "lower", "area": "Town", "group": "any", "value": 800},
     {"id": "most", "kind": "upper", "area": "South", "group": "crack", "value": 1500, "low": 1200,
      "high": 1900, "level": 0.9},
+    {"id": "listed", "kind": "benchmark", "area": "North", "group": "opiate", "value": 60,
+     "rates": "known * met", "source": "off", "period": "2001"},
+    {"id": "few", "kind": "benchmark", "area": "Town", "group": "crack", "low": 3, "high": 9,
+     "rates": "met * met"},
     {"id": "unused", "kind": "count", "group": "opiate", "value": 1, "use": "no"},
 ]  # fmt: skip
 TABLES: dict[str, Any] = {
@@ -52,7 +56,8 @@ TABLES: dict[str, Any] = {
         "opiate": ("opiate_only", "both"),
         "crack": ("both", "crack_only"),
     },
-    "shares": {"known": (0.3, 0.7, 0.95), "young": (0.7, 0.98, 0.95)},
+    "shares": {"known": (0.3, 0.7, 0.95), "young": (0.7, 0.98, 0.95), "met": (0.1, 0.4, 0.95)},
+    "selection": {"met": (0.8, 2.5, 0.95)},
     "factors": {"fatal": (0.005, 0.02, 0.9)},
     "biases": {"off": (0.6, 1.2, 0.9), "silent": (0.5, 2.0, 0.95)},
 }
@@ -94,7 +99,7 @@ def random_point() -> Callable[..., Point]:
         return {
             "z": dict(zip(names, rng.normal(size=len(names)).tolist(), strict=True)),
             "scale": {"between_areas": 0.4, "between_compositions": 0.6},
-            "share": {"known": 0.45, "young": 0.9},
+            "share": {"known": 0.45, "young": 0.9, "met": 0.2},
         }
 
     return draw

@@ -29,7 +29,6 @@ from hiddenpop.families.maths.integer_sums import (
 from hiddenpop.families.simulation.graphs import draw_truth, simulate
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inputs.overlap import Margins, OverlapTable
-from hiddenpop.inputs.repeats import RepeatTable
 from hiddenpop.inputs.settings import Sampling
 from hiddenpop.size import SizeEstimate, Table, fit_table
 
@@ -423,7 +422,6 @@ def test_strata_of_simulated_tables_stay(
 
 REFUSED = {
     "graphs-margins": Margins(("A", "B", "C"), (10, 20, 30), 50),
-    "graphs-repeats": RepeatTable(np.array([1, 2]), np.array([30.0, 4.0]), pd.DataFrame()),
     "graphs-lists": table({"10": 60, "01": 49, "11": 4}),
     "graphs-ranges": table(COUNTS | {"110": (1, 4)}),
     "graphs-nobody": table(dict.fromkeys(COUNTS, 0)),

@@ -177,12 +177,16 @@ REFUSED = [
     (Margins(("a", "b", "c"), (9, 8, 7), 18), "heterogeneity-table"),
     (OverlapTable.from_counts(("a", "b"), {"10": 3, "01": 2, "11": 1}), "heterogeneity-lists"),
     (
-        OverlapTable.from_counts(("a", "b", "c"), {"100": 3, "010": (0, 4), "110": 1}),
+        OverlapTable.from_counts(("a", "b", "c"), {"100": 3, "010": (0, 4), "111": 1}),
         "heterogeneity-inexact",
     ),
     (
         OverlapTable.from_counts(("a", "b", "c"), {"100": 3, "010": 4, "001": 1}),
         "heterogeneity-no-overlap",
+    ),
+    (
+        OverlapTable.from_counts(("a", "b", "c"), {"100": 3, "010": 4, "110": 1}),
+        "heterogeneity-list-empty",
     ),
 ]
 

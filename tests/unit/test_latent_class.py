@@ -18,7 +18,6 @@ from hiddenpop.families.simulation import latent_class as simulation
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inputs.faults import messages
 from hiddenpop.inputs.overlap import Margins, OverlapTable
-from hiddenpop.inputs.repeats import RepeatTable
 from hiddenpop.inputs.settings import Sampling
 from hiddenpop.size import SizeEstimate, fit_table
 
@@ -224,16 +223,6 @@ def test_refusals(data: OverlapTable | Margins, prior: str, code: str) -> None:
     assert refusal.code == f"latent-class-{code}"
     words = messages()[refusal.code]
     assert all(part.format(family="latent-class", **refusal.values) for part in words)
-
-
-def test_repeated_captures_are_refused() -> None:
-    import pandas as pd
-
-    repeats = RepeatTable(np.array([1, 2]), np.array([5.0, 2.0]), pd.DataFrame(index=range(2)))
-    refusal = latent_class.refusal(repeats, Priors())
-    assert refusal is not None
-    assert refusal.code == "latent-class-repeats"
-    assert latent_class.refusal(SMALL, Priors()) is None
 
 
 @pytest.mark.parametrize(

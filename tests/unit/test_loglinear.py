@@ -478,7 +478,6 @@ def many_strata() -> OverlapTable:
 @pytest.mark.parametrize(
     ("code", "data", "priors"),
     [
-        ("loglinear-repeats", RepeatTable(np.array([1]), np.array([3]), None), Priors()),  # type: ignore[arg-type]
         ("loglinear-lists", OverlapTable.from_counts("AB", {"10": 6, "01": 4, "11": 1}), Priors()),
         ("loglinear-order", FULL, Priors(order=3)),
         ("loglinear-size", many_strata(), Priors()),

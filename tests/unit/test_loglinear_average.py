@@ -442,7 +442,6 @@ CENSORED = OverlapTable.from_counts(tuple("ABC"), SPINA | {"011": (1, 4)})
 EVERYBODY = {"100": 5, "110": 7, "101": 3, "111": 2}
 REFUSED: dict[str, tuple[object, Priors]] = {
     "margins": (Margins(tuple("ABC"), (5, 6, 7), 12), Priors()),
-    "repeats": (None, Priors()),
     "lists-few": (table({"10": 5, "01": 4, "11": 2}), Priors()),
     "lists-many": (table({"1" * 11: 5, "1" + "0" * 10: 3}), Priors()),
     "censored": (CENSORED, Priors()),

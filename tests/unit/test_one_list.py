@@ -30,7 +30,6 @@ from hiddenpop.families.repeat_design import design_of, prior_covariance
 from hiddenpop.families.simulation import one_list as simulation
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inputs.faults import messages
-from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.repeats import RepeatTable
 from hiddenpop.inputs.settings import Sampling
 
@@ -299,9 +298,6 @@ def test_a_group_that_was_never_seen_twice_has_a_posterior_but_no_estimate() -> 
 @pytest.mark.parametrize(
     ("data", "priors", "code"),
     [
-        (OverlapTable.from_counts(("a", "b"), {"10": 1, "01": 1, "11": 1}), PRIORS,
-         "one-list-table"),
-        (Margins(("a", "b"), (3, 4), 5), PRIORS, "one-list-table"),
         (RepeatTable(np.array([1, 2]), np.array([9.0, 0]), pd.DataFrame(index=range(2))), PRIORS,
          "one-list-no-repeats"),
         (replace(RICH, covariates=RICH.covariates.assign(years=RICH.covariates["age"])), PRIORS,

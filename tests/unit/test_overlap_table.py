@@ -10,8 +10,9 @@ from hiddenpop.inputs.canonical import canonical
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.repeats import RepeatTable
 from hiddenpop.inputs.settings import Sampling
-from hiddenpop.inputs.size_study import SizeStudy, SizeTarget, TableSource
+from hiddenpop.inputs.size_study import SizeStudy, SizeTarget
 from hiddenpop.inputs.table import Table
+from hiddenpop.inputs.table_source import TableSource
 from hiddenpop.studies import copy_files, load_size_study
 
 __all__: list[str] = []

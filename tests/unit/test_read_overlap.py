@@ -11,16 +11,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hiddenpop.cli.made_study import Choice, made_study
 from hiddenpop.errors import InputError
 from hiddenpop.inputs import bytecells, tally
 from hiddenpop.inputs.bytecells import NotPlain
-from hiddenpop.inputs.canonical import _written
 from hiddenpop.inputs.columns import Sheet, open_sheet
 from hiddenpop.inputs.faults import Faults
 from hiddenpop.inputs.margins_text import read_margins
 from hiddenpop.inputs.overlap import OverlapTable
 from hiddenpop.inputs.overlap_csv import read_overlap
 from hiddenpop.inputs.repeats_csv import read_repeats
+from hiddenpop.inputs.table_source import TableSource
 
 __all__: list[str] = []
 
@@ -229,8 +230,10 @@ def test_repeats(write: Write) -> None:
 def test_a_table_reads_back_as_it_was_written(write: Write) -> None:
     text = wide(COUNTS | {"110": "0-4", "011": "unknown", "001": "impossible"})
     table = read_overlap(write(text), LISTS, count="n")
-    source, written = _written(table)
-    again = read_overlap(write(written), source.lists, count=source.count)
+    source = TableSource("wide.csv", LISTS, "n")
+    study = made_study(("wide", "Wide", "How many?"), source, table, Choice())
+    text = study.files["table.csv"].decode()
+    again = read_overlap(write(text), study.source.lists, count=study.source.count)
     assert same(again, table)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from pytensor.compile.mode import Mode
 from scipy import special, stats
 
 from hiddenpop.families.simulation.synthesis import Truth, draw_truth, simulate
@@ -25,12 +26,15 @@ def truth_at(data: SynthesisData, priors: Priors, point: Point, found: Mapping[s
     """The simulator's view of a point of the model."""
     z, rows = point["z"], data.evidence.rows
     factor = np.exp(data.rates.mu + data.rates.sigma * z["factor: fatal"])
+    odds_ratio = data.rates.selection["met"]
+    psi = np.exp(odds_ratio.mu + odds_ratio.sigma * z["selection: met"])
+    odds = point["share"]["met"] / (1 - point["share"]["met"]) / psi
     off = [z.get(f"bias: {name}", 0.0) for name in data.biases.names]
     return Truth(
         data, priors, found["residents"], found["N"],
         point["scale"]["between_areas"], point["scale"]["between_compositions"],
         priors.overdispersion * float(np.exp(0.75 * z["overdispersion: counts"])),
-        np.append([point["share"]["known"], point["share"]["young"]], factor),
+        np.append([point["share"]["known"], point["share"]["young"], odds / (1 + odds)], factor),
         np.exp(data.biases.mu + data.biases.sigma * np.array(off)),
         {(area, period): z.get(f"drift: {area} {period}", 0.0)
          for area, period in zip(rows["area"], rows["period"], strict=True)},
@@ -38,6 +42,24 @@ def truth_at(data: SynthesisData, priors: Priors, point: Point, found: Mapping[s
 
 
 # --- evidence ----------------------------------------------------------------------------------
+
+
+def benchmark_log_likelihood(row: pd.Series, truth: Truth, expected: float) -> float:
+    """Binomial out of the members, for each number that the source may have written."""
+    data, power = (
+        truth.data,
+        truth.data.evidence.exponents[truth.data.evidence.ids.index(row["id"])],
+    )
+    chance = float(np.prod(truth.rates**power))
+    bias = float(truth.bias[data.biases.names.index(row["source"])])
+    members = expected / bias / chance
+    ends = (row["value"],) * 2 if np.isnan(row["low"]) else (row["low"], row["high"])
+    x = np.arange(ends[0], ends[1] + 1) / bias
+    if members < x.max():
+        return -np.inf
+    ways = special.gammaln(members + 1) - special.gammaln(x + 1) - special.gammaln(members - x + 1)
+    log_mass = ways + x * np.log(chance) + (members - x) * np.log(1 - chance)
+    return float(special.logsumexp(log_mass) - np.log(bias))
 
 
 def row_log_likelihood(row: pd.Series, expected: float, phi: float) -> float:
@@ -74,11 +96,14 @@ def test_each_kind_has_its_likelihood(
     for _ in range(10):
         point = random_point(seen.normals, rng)
         found = seen.at(**point)
-        expected = truth_at(example, Priors(), point, found).expected()
+        truth = truth_at(example, Priors(), point, found)
         rows = [row for _, row in example.evidence.rows.iterrows()]
-        for row, mean, log_density in zip(rows, expected, found["pointwise"], strict=True):
-            direct = row_log_likelihood(row, mean, float(found["overdispersion"]))
-            if direct < -500:
+        for row, mean, log_density in zip(rows, truth.expected(), found["pointwise"], strict=True):
+            if row["kind"] == "benchmark":
+                direct = benchmark_log_likelihood(row, truth, mean)
+            else:
+                direct = row_log_likelihood(row, mean, float(found["overdispersion"]))
+            if (row["kind"] == "proportion" and mean >= 1) or direct < -500:
                 continue  # 30 sds away, the t distribution that stands for a normal is too wide
             compared.add(row["id"])
             # A bracket of more than 25 whole numbers is an integral.
@@ -98,7 +123,8 @@ def test_expected_values_are_those_of_the_simulator(
     ]
     assert found["without_bias"] * bias == pytest.approx(truth.expected(), rel=1e-10)
     assert found["bias"][:2] == pytest.approx(truth.bias[:2])
-    assert found["factor"] == pytest.approx(truth.rates[2:])
+    assert found["factor"] == pytest.approx(truth.rates[3:])
+    assert found["share"] == pytest.approx(truth.rates[:3])
 
 
 def test_counts_without_overdispersion_are_poisson(
@@ -149,10 +175,57 @@ def test_a_share_that_a_bias_pushes_above_one_stays_finite(
     assert found["pointwise"] == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.parametrize("members", [1, 300, 1980, 1981, 1982, 5000])
+def test_a_benchmark_guides_a_sampler_that_has_too_few_members(
+    make_data: MakeData, look: MakeLook, members: float
+) -> None:
+    """The density falls as members fall short of those counted, and has a finite slope."""
+    row = {"kind": "benchmark", "value": 1981, "rates": "known"}
+    data = make_data([("A", "", 1e6)], [row], shares={"known": (0.3, 0.7, 0.95)})
+    model = build_model(data, Priors(prevalence=(0.0005, 0.005, 0.95)))
+    z = (special.logit(members / 1e6) - special.logit([0.0005, 0.005]).mean()) / (
+        np.diff(special.logit([0.0005, 0.005]))[0] / 2 / stats.norm.ppf(0.975)
+    )
+    seen, step = look(model), 1e-4
+    found, more = (seen.at({"level: top": float(at)}) for at in (z, z + step))
+    assert found["N"][0, 0] == pytest.approx(members)
+    slope = (more["pointwise"][0] - found["pointwise"][0]) / step
+    assert np.isfinite(slope)
+    if members < 1981:
+        assert slope > 5 * members
+        assert found["pointwise"][0] < -10
+    else:
+        direct = special.gammaln(members + 1) - special.gammaln([1982, members - 1980]).sum()
+        direct += members * np.log(0.5)
+        assert found["pointwise"][0] == pytest.approx(direct, rel=1e-6)
+    point = model.initial_point()
+    point["z"][0] = z
+    assert np.isfinite(model.compile_dlogp(mode=Mode(linker="py", optimizer=None))(point)).all()
+
+
+def test_a_share_without_selection_is_as_the_survey_finds_it(
+    make_data: MakeData, look: MakeLook
+) -> None:
+    row = {"kind": "benchmark", "value": 200, "rates": "met * known"}
+    shares = {"known": (0.3, 0.7, 0.95), "met": (0.1, 0.4, 0.95)}
+    ends = {"met": (1.0, 2.5, 0.95)}
+    plain, off = (
+        look(build_model(make_data([("A", "", 1e6)], [row], shares=shares, selection=one)))
+        for one in (None, ends)
+    )
+    assert set(off.normals) - set(plain.normals) == {"selection: met"}
+    middle = -np.log(2.5) / 2 / (np.log(2.5) / 2 / stats.norm.ppf(0.975))  # psi = 1
+    same = off.at({"selection: met": middle}, share={"known": 0.4, "met": 0.3})
+    usual = plain.at(share={"known": 0.4, "met": 0.3})
+    assert same["share"] == pytest.approx([0.4, 0.3])
+    assert same["pointwise"] == pytest.approx(usual["pointwise"])
+    assert same["logp"] - usual["logp"] == pytest.approx(stats.norm.logpdf(middle))
+
+
 def test_excluded_rows_add_nothing(look: MakeLook, seen: Look, example: SynthesisData) -> None:
     whole = seen.at()
     assert not example.included[-1]
-    for name in ("level", "deaths", "rounded", "least"):
+    for name in ("level", "deaths", "rounded", "least", "listed"):
         kept = [row for row in example.evidence.ids if row not in (name, "unused")]
         found = look(build_model(example.including(kept))).at()
         i = example.evidence.ids.index(name)

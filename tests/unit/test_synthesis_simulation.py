@@ -19,6 +19,7 @@ __all__: list[str] = []
 
 DRAWS = 20_000
 SHARES = {"known": (0.3, 0.7, 0.95), "young": (0.7, 0.98, 0.95)}
+FOUND, SELECTION = (0.1, 0.4, 0.95), (0.8, 2.5, 0.95)
 FACTOR, BIAS = (0.005, 0.02, 0.9), (0.6, 1.2, 0.9)
 
 
@@ -46,8 +47,23 @@ def test_priors_of_rates_and_biases_are_the_stated_ones(prior: xr.Dataset) -> No
     for name, interval in SHARES.items():
         assert_interval(prior["share"].sel(proportion=name), *interval)
     assert_interval(prior["factor"].sel(multiplier="fatal"), *FACTOR)
+    found, share = (prior[name].sel(proportion="met") for name in ("share_found", "share"))
+    assert_interval(found, *FOUND)
+    assert_interval(found / (1 - found) / share * (1 - share), *SELECTION)
     assert_interval(prior["bias"].sel(source="off"), *BIAS)
     assert (prior["bias"].sel(source="exact") == 1).all()
+
+
+def test_reported_priors_of_rates_are_those_of_the_model(
+    example: SynthesisData, prior: xr.Dataset
+) -> None:
+    for name in example.rates.names:
+        kind, dim = ("factor", "multiplier") if name == "fatal" else ("share", "proportion")
+        draws = prior[kind].sel({dim: name}).to_numpy()
+        low, high = example.rates.prior_quantiles(name, [0.05, 0.95])
+        assert_interval(draws, low, high, 0.9)
+        error = 4 * draws.std() / np.sqrt(DRAWS)
+        assert draws.mean() == pytest.approx(example.rates.prior_mean(name), abs=error)
 
 
 def test_priors_of_effects_are_the_stated_ones(prior: xr.Dataset) -> None:
@@ -98,6 +114,9 @@ def test_simulator_and_model_draw_the_same_priors(
         ours = np.array([truth.size(area, group) for truth in truths])
         theirs = prior["users"].sel(area=area, union=group).to_numpy()
         assert stats.ks_2samp(ours, theirs).pvalue > 1e-4
+    for at, name in enumerate(example.rates.shares):
+        ours = np.array([truth.rates[at] for truth in truths])
+        assert stats.ks_2samp(ours, prior["share"].sel(proportion=name)).pvalue > 1e-4
 
 
 SIMULATED = 600
@@ -123,6 +142,20 @@ def test_simulated_rows_have_their_stated_spread(
         sd = np.sqrt(design * expected[name] + (0.3 * expected[name]) ** 2)
         assert column(name).mean() == pytest.approx(expected[name], abs=4 * sd / np.sqrt(SIMULATED))
         assert column(name).std() == pytest.approx(sd, rel=0.2)
+    chance = expected["few"] / truth.size("Town", "crack")
+    members = round(truth.size("Town", "crack"))
+    low, high = column("few", "low"), column("few", "high")
+    assert np.all((low >= 0) & (low <= high) & (high - low <= 6) & ((low - 3) % 7 % 4 == 0))
+    inside = stats.binom.cdf(9, members, chance) - stats.binom.cdf(2, members, chance)
+    assert np.mean(low == 3) == pytest.approx(inside, abs=4 * np.sqrt(0.25 / SIMULATED))
+    rates = dict(zip(example.rates.names, truth.rates, strict=True))
+    bias = truth.bias[example.biases.names.index("off")]
+    chance = rates["known"] * rates["met"]
+    sd = np.sqrt(expected["listed"] * bias * (1 - chance))
+    assert column("listed").mean() == pytest.approx(
+        expected["listed"], abs=4 * sd / np.sqrt(SIMULATED) + 0.5
+    )
+    assert column("listed").std() == pytest.approx(sd, rel=0.12)
     p = expected["survey"]
     sd = np.sqrt(6000 * p * (1 - p) * 1.5)
     assert column("survey").mean() == pytest.approx(6000 * p, abs=4 * sd / np.sqrt(SIMULATED))

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy import stats
 from scipy.special import betaln, gammaln
@@ -20,7 +19,6 @@ from hiddenpop.families.simulation.two_list import Truth, draw_truth, simulate
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.families.two_list import Priors, posterior
 from hiddenpop.inputs.overlap import Margins, OverlapTable
-from hiddenpop.inputs.repeats import RepeatTable
 from hiddenpop.inputs.settings import Sampling
 from hiddenpop.size import SizeEstimate, Table, fit_table
 
@@ -317,9 +315,6 @@ def test_simulated_counts_follow_the_cells(rng: np.random.Generator) -> None:
 
 
 REFUSED: dict[str, tuple[Table, Mapping[str, object]]] = {
-    "two-list-repeats": (
-        RepeatTable(np.array([1, 2]), np.array([30.0, 4.0]), pd.DataFrame()), {}
-    ),
     "two-list-lists": (OverlapTable.from_counts(("A", "B", "C"), {"100": 3, "011": 4}), {}),
     "two-list-ranges": (table(60, 49, (1, 4)), {}),
     "two-list-totals": (Margins(("A", "B"), (10, 20), 31), {}),

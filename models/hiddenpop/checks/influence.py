@@ -26,7 +26,7 @@ MAIN = "main"
 
 def leave_one_source_out(study: Study) -> tuple[Variant, ...]:
     """A variant without each source in use."""
-    sources = study.data.evidence.sources
+    sources = study.data.sources
     return tuple(
         Variant(left_out_name(source), f"Without {source}", without_sources=(source,))
         for source in sources
@@ -58,13 +58,13 @@ def vary(
     -------
     pandas.DataFrame
         The columns of `Estimate.table` after `variant` and `title`, first for the main
-        result, then for each variant; `rows` is how many rows of evidence it used, and
-        `passed` whether its fit passed the gates.
+        result, then for each variant; `rows` is how many rows of evidence and components
+        it used, and `passed` whether its fit passed the gates.
     """
     chosen = all_variants(estimate.data) if variants is None else variants
     sampler = estimate.sampler or Sampler(build(estimate.data))
     main = Variant(MAIN, "All evidence in use")
-    included = estimate.data.data.included
+    included = estimate.data.data.counted
     tables = [_labelled(estimate.table(level), main, included, estimate.verdict.passed)]
     for variant in chosen:
         if on_step:
@@ -83,7 +83,7 @@ def _variant(estimate: Estimate, variant: Variant, sampler: Sampler, level: floa
     if not fitted.verdict.passed:
         long = sampler.sample(values, estimate.sampling)
         fitted = Estimate(long, study, estimate.family, sampler)
-    return _labelled(fitted.table(level), variant, data.included, fitted.verdict.passed)
+    return _labelled(fitted.table(level), variant, data.counted, fitted.verdict.passed)
 
 
 def _labelled(

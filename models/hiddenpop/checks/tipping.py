@@ -8,9 +8,10 @@ import pandas as pd
 
 from hiddenpop.families.sensitivity import tipping, tipping_odds_ratio
 from hiddenpop.family_fits import FamilyFits
+from hiddenpop.inputs.multipliers import MultiplierTable, Rate
 from hiddenpop.inputs.overlap import OverlapTable
 
-__all__ = ["pair_tipping", "xi_tipping"]
+__all__ = ["benchmark_tipping", "pair_tipping", "xi_tipping"]
 
 
 def xi_tipping(found: FamilyFits, threshold: float) -> pd.DataFrame:
@@ -68,3 +69,40 @@ def pair_tipping(table: OverlapTable, threshold: float) -> pd.DataFrame:
         rows.append({"lists": " and ".join(pair), "odds_ratio": crossing["odds_ratio"],
                      "N": crossing["N"]})  # fmt: skip
     return pd.DataFrame(rows, columns=["lists", "odds_ratio", "N"])
+
+
+def benchmark_tipping(table: MultiplierTable, threshold: float) -> pd.DataFrame:
+    """For each benchmark, what would make N the threshold if the rest were exact.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns `benchmark`, `error` (reported / true that its number would have to have),
+        `share` (that it would have to be of the target) and `odds_ratio` (by which the survey
+        would have to over-recruit people in the benchmark); the last two are nan for what is
+        no count of people, and where the count is above the threshold. Rows without a number
+        or a share, and surveys of residents, are left out.
+    """
+    rows = []
+    for row in table.rows:
+        stated = 1.0 if row.rate is None else _central(row.rate)
+        if row.kind == "survey" or stated is None or not row.value > 0:
+            continue
+        needed = row.value / threshold
+        found = {"benchmark": row.id, "error": needed / stated}
+        if row.kind == "people" and needed < 1:
+            odds = stated / (1 - stated) / (needed / (1 - needed))
+            found |= {"share": needed, "odds_ratio": odds}
+        rows.append(found)
+    return pd.DataFrame(rows, columns=["benchmark", "error", "share", "odds_ratio"])
+
+
+def _central(rate: Rate) -> float | None:
+    """The share as stated: x / n, or the quantile nearest to the middle."""
+    if rate.x is not None and rate.n:
+        return rate.x / rate.n or None
+    if not rate.quantiles:
+        return None
+    below = [value for q, value in rate.quantiles if q <= 0.5]
+    above = [value for q, value in rate.quantiles if q >= 0.5]
+    return (below[-1] * above[0]) ** 0.5 if below and above else rate.quantiles[0][1]

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Literal
 
 from hiddenpop.inputs.settings import PriorKind
+from hiddenpop.inputs.table import Form
 
 __all__ = ["FAMILIES", "Family", "families_of"]
 
@@ -25,8 +26,7 @@ class Family:
         Name of its module below `hiddenpop.families`; its namesake in `simulation` holds
         `draw_truth` and `simulate`, written apart from the model.
     data
-        What it reads: the evidence of a study, an overlap table (or published margins), or
-        how often people were seen on one list.
+        What it reads: the evidence of a study, or tables of one form.
     exact
         Whether its posterior is computed rather than sampled by Markov chains. A module with
         `build_model` is sampled by NUTS, any other by its own `posterior`.
@@ -37,7 +37,7 @@ class Family:
     name: str
     summary: str
     place: str
-    data: Literal["evidence", "overlap", "repeats"]
+    data: Form | Literal["evidence"]
     exact: bool
     prior_kinds: Mapping[str, PriorKind] = field(default_factory=dict)
 
@@ -103,9 +103,29 @@ FAMILIES: dict[str, Family] = _listed(
         "How often people were seen on one list: zero-truncated counts and lower bounds.",
         "one_list", "repeats", True,
     ),
+    Family(
+        "multiplier",
+        "Benchmarks and shares of one population, with survey design, biases and overlap: exact.",
+        "multiplier", "benchmarks", True,
+    ),
+    Family(
+        "multiplier-areas",
+        "Benchmarks over areas and years: partially pooled shares and prevalence, and a trend.",
+        "multiplier_areas", "benchmarks", False,
+    ),
+    Family(
+        "anchored",
+        "The anchored multiplier of Wesson et al. 2018, as published: Beta updates of prevalence.",
+        "anchored", "benchmarks", True,
+    ),
+    Family(
+        "tree",
+        "A population split into branches with counted ends, with sampled branch probabilities.",
+        "tree", "tree", True,
+    ),
 )  # fmt: skip
 
 
-def families_of(data: Literal["overlap", "repeats"]) -> dict[str, Family]:
-    """The families that read overlap tables, or counts of repeated captures."""
+def families_of(data: Form) -> dict[str, Family]:
+    """The families that read tables of one form."""
     return {name: family for name, family in FAMILIES.items() if family.data == data}

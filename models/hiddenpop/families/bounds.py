@@ -33,7 +33,6 @@ from hiddenpop.inputs.settings import Sampling
 
 if TYPE_CHECKING:
     from hiddenpop.inputs.overlap import Margins
-    from hiddenpop.inputs.repeats import RepeatTable
 
 __all__ = ["Priors", "posterior", "ranges", "refusal"]
 
@@ -88,7 +87,7 @@ def ranges(lists: tuple[str, ...], priors: Priors) -> Pairs:
     return Pairs.of(len(lists), low, high)
 
 
-def refusal(data: OverlapTable | Margins | RepeatTable, priors: Priors) -> Refusal | None:
+def refusal(data: OverlapTable | Margins, priors: Priors) -> Refusal | None:
     """Why no set can be given."""
     if not isinstance(data, OverlapTable):
         return Refusal("bounds-table", {})

@@ -26,7 +26,7 @@ from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.settings import Sampling
 
 if TYPE_CHECKING:
-    from hiddenpop.inputs.repeats import RepeatTable
+    pass
 
 __all__ = ["Priors", "draw_truth", "posterior", "refusal", "simulate"]
 
@@ -85,12 +85,10 @@ class Priors:
             raise ValueError(f"max_unseen is {self.max_unseen:g}; it must be at least 1")
 
 
-def refusal(data: OverlapTable | Margins | RepeatTable, priors: Priors) -> Refusal | None:
+def refusal(data: OverlapTable | Margins, priors: Priors) -> Refusal | None:
     """Why graphs cannot be averaged on a table; None where they can."""
     if isinstance(data, Margins):
         return Refusal("graphs-margins")
-    if not isinstance(data, OverlapTable):
-        return Refusal("graphs-repeats")
     return _refused_lists(data) or _refused_counts(data, priors)
 
 

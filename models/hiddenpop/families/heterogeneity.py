@@ -38,7 +38,6 @@ from hiddenpop.families.maths.visibility import (
 from hiddenpop.families.refusal import Refusal
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inputs.overlap import Margins, OverlapTable
-from hiddenpop.inputs.repeats import RepeatTable
 from hiddenpop.inputs.settings import Sampling
 from hiddenpop.words import listing, people
 
@@ -94,7 +93,7 @@ class Priors:
             raise ValueError("sigma_scale and correlation_beta must be positive numbers")
 
 
-def refusal(data: OverlapTable | Margins | RepeatTable, priors: Priors) -> Refusal | None:
+def refusal(data: OverlapTable | Margins, priors: Priors) -> Refusal | None:
     """Why these models cannot be fitted to this data."""
     if not isinstance(data, OverlapTable):
         return Refusal("heterogeneity-table")
@@ -103,6 +102,9 @@ def refusal(data: OverlapTable | Margins | RepeatTable, priors: Priors) -> Refus
     whole = data.total()
     if not whole.exact:
         return Refusal("heterogeneity-inexact")
+    empty = [name for name, n in zip(whole.lists, whole.list_totals, strict=True) if n == 0]
+    if empty:
+        return Refusal("heterogeneity-list-empty", {"names": ", ".join(empty)})
     if not (whole.low[whole.history.sum(axis=1) > 1] > 0).any():
         return Refusal("heterogeneity-no-overlap")
     if priors.size_prior.most < whole.observed:

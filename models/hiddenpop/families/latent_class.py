@@ -28,7 +28,7 @@ from hiddenpop.inputs.settings import Sampling
 from hiddenpop.words import people, percent
 
 if TYPE_CHECKING:
-    from hiddenpop.inputs.repeats import RepeatTable
+    pass
 
 __all__ = ["Priors", "draw_truth", "posterior", "refusal", "simulate"]
 
@@ -85,12 +85,10 @@ class Priors:
                 raise ValueError(f"{name} is {getattr(self, name):g}; it must be a positive number")
 
 
-def refusal(data: OverlapTable | Margins | RepeatTable, priors: Priors) -> Refusal | None:
+def refusal(data: OverlapTable | Margins, priors: Priors) -> Refusal | None:
     """Why latent classes cannot be fitted to a table; None where they can."""
     if isinstance(data, Margins):
         return Refusal("latent-class-margins")
-    if not isinstance(data, OverlapTable):
-        return Refusal("latent-class-repeats")
     if len(data.lists) < LEAST_LISTS:
         return Refusal("latent-class-lists", {"lists": len(data.lists), "least": LEAST_LISTS})
     return _refused_cells(data) or _refused_counts(data.total(), priors)

@@ -41,7 +41,6 @@ from hiddenpop.families import loglinear_finish, loglinear_margins, loglinear_ta
 from hiddenpop.families.refusal import Refusal
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.inputs.overlap import Margins, OverlapTable
-from hiddenpop.inputs.repeats import RepeatTable
 
 __all__ = ["Priors", "build_model", "finish", "refusal", "values"]
 
@@ -126,10 +125,8 @@ class Priors:
         return 2 if self.order is None else self.order
 
 
-def refusal(data: OverlapTable | Margins | RepeatTable, priors: Priors) -> Refusal | None:
+def refusal(data: OverlapTable | Margins, priors: Priors) -> Refusal | None:
     """Why the model cannot be used on this data; None where it can."""
-    if isinstance(data, RepeatTable):
-        return Refusal("loglinear-repeats")
     if priors.size_prior.kind == "uniform":
         return Refusal("loglinear-size-prior", {"prior": str(priors.size_prior)})
     lists = len(data.lists)

@@ -27,7 +27,6 @@ from hiddenpop.inputs.settings import Sampling
 if TYPE_CHECKING:
     import xarray as xr
 
-    from hiddenpop.inputs.repeats import RepeatTable
 
 __all__ = ["Priors", "posterior", "refusal"]
 
@@ -86,12 +85,10 @@ class Priors:
             raise ValueError("a and b of the prior on the variance are above 0")
 
 
-def refusal(data: OverlapTable | Margins | RepeatTable, priors: Priors) -> Refusal | None:
+def refusal(data: OverlapTable | Margins, priors: Priors) -> Refusal | None:
     """Why these models cannot be averaged on this data."""
     if isinstance(data, Margins):
         return Refusal("loglinear-average-margins")
-    if not isinstance(data, OverlapTable):
-        return Refusal("loglinear-average-repeats")
     if priors.estimator == "bic":
         return bic.refusal(data, priors)
     found: Refusal | None = proper.refusal(data, priors)

@@ -21,6 +21,7 @@ imply them with these totals.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +48,15 @@ from hiddenpop.priors import lognormal_from_interval, z_score
 if TYPE_CHECKING:  # `families.loglinear` calls this module
     from hiddenpop.families.loglinear import Priors
 
-__all__ = ["MOST_TABLES", "build_model", "finish", "refusal", "values"]
+__all__ = [
+    "MOST_TABLES",
+    "build_model",
+    "finish",
+    "pair_links",
+    "refusal",
+    "totals_log_likelihood",
+    "values",
+]
 
 MOST_TABLES = 5000
 """Up to this many tables with the published margins the likelihood is their sum, exactly."""
@@ -90,19 +99,15 @@ def build_model(data: Margins, priors: Priors) -> pm.Model:
         log_seen = pm.Flat("log_seen") + pt.log(distinct)
         effects = list_effects(priors.list_beta)
         if terms.names:
-            effects = pt.concatenate([effects, _links(terms, priors)])
+            effects = pt.concatenate([effects, pair_links(terms, priors)])
         log_odds = (np.hstack([on, terms.columns])[1:] * effects).sum(-1)
         relative = pt.exp(log_odds)
         log_unseen = log_seen - pt.log(relative.sum())
         pm.Potential("distinct_log_likelihood", distinct * log_seen - pt.exp(log_seen))
-        if "tables" in given:
-            each = (given["tables"] * log_odds).sum(-1) + given["ways"]
-            largest = each.max()
-            several = largest + pt.log(pt.exp(each - largest).sum())
-            pm.Potential("totals_log_likelihood", several + distinct * (log_unseen - log_seen))
-        else:
-            share = relative * pt.exp(log_unseen - log_seen)
-            pm.Potential("totals_log_likelihood", _normal_totals(given, share, lists))
+        log_ratio = log_unseen - log_seen
+        pm.Potential(
+            "totals_log_likelihood", totals_log_likelihood(given, log_odds, log_ratio, lists)
+        )
         if priors.size_prior.kind != "reciprocal":
             everybody = pt.exp(log_unseen) + pt.exp(log_seen)
             pm.Potential("size", size_log_prior(priors.size_prior, everybody))
@@ -121,14 +126,15 @@ DIMS: dict[str, tuple[str, ...]] = {
 """Dimensions of the data variables."""
 
 
-def values(data: Margins, priors: Priors) -> dict[str, np.ndarray]:
+def values(data: Margins, priors: Priors, most: int | None = None) -> dict[str, np.ndarray]:
     """Data variables: totals and distinct people, or every table that has them.
 
-    `ways` is the log multinomial coefficient of each table.
+    `ways` is the log multinomial coefficient of each table; up to `most` tables are listed,
+    `MOST_TABLES` unless given.
     """
     del priors
     found = {"distinct": np.array(float(data.distinct))}
-    tables = tables_with_margins(data.totals, data.distinct, MOST_TABLES)
+    tables = tables_with_margins(data.totals, data.distinct, MOST_TABLES if most is None else most)
     if tables is None:
         return found | {"totals": np.array(data.totals, dtype=float)}
     ways = gammaln(data.distinct + 1) - gammaln(tables + 1).sum(1)
@@ -148,19 +154,46 @@ def _coords(data: Margins, terms: Terms) -> dict[str, list[str] | np.ndarray]:
     }
 
 
-def _links(terms: Terms, priors: Priors) -> Tensor:
-    """Log odds ratios of pairs, (interaction,), with a part that all pairs share."""
+def pair_links(terms: Terms, priors: Priors, prefix: str = "") -> Tensor:
+    """Log odds ratios of pairs, (interaction,), with a part that all pairs share.
+
+    Names and dimensions of its random variables begin with `prefix`.
+    """
     low, high, level = priors.odds_ratio
     middle, sd = lognormal_from_interval(low, high, level)
     if sd == 0:
         return np.full(len(terms.names), middle)
-    z = pm.Normal("z", 0, 1, dims="standard")
+    z = pm.Normal(f"{prefix}z", 0, 1, dims=f"{prefix}standard")
     shared = priors.odds_ratio_shared
     link = middle + sd * (np.sqrt(shared) * z[0] + np.sqrt(1 - shared) * z[1:])
-    return pm.Deterministic("interaction", link, dims="link")
+    return pm.Deterministic(f"{prefix}interaction", link, dims=f"{prefix}link")
 
 
-def _normal_totals(given: dict[str, Tensor], share: Tensor, lists: int) -> Tensor:
+def totals_log_likelihood(
+    given: Mapping[str, Tensor], log_odds: Tensor, log_ratio: Tensor, lists: int
+) -> Tensor:
+    """Log probability of the totals given the distinct people.
+
+    The sum over all tables, or the multivariate normal density less its constant.
+
+    Parameters
+    ----------
+    given
+        Data variables of `values`.
+    log_odds
+        Of each history against the all-zero one, (history,), the all-zero one left out.
+    log_ratio
+        Log of the unseen over the seen.
+    """
+    if "tables" not in given:
+        return _normal_totals(given, pt.exp(log_odds) * pt.exp(log_ratio), lists)
+    each = (given["tables"] * log_odds).sum(-1) + given["ways"]
+    largest = each.max()
+    several = largest + pt.log(pt.exp(each - largest).sum())
+    return several + given["distinct"] * log_ratio
+
+
+def _normal_totals(given: Mapping[str, Tensor], share: Tensor, lists: int) -> Tensor:
     """Log density of the totals given the distinct people, multivariate normal.
 
     One list after the other: the residual of each given those before it, by elimination

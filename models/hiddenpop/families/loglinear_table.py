@@ -27,7 +27,7 @@ from hiddenpop.inputs.overlap import OverlapTable
 if TYPE_CHECKING:  # `families.loglinear` calls this module
     from hiddenpop.families.loglinear import Priors
 
-__all__ = ["build_model", "refusal", "values"]
+__all__ = ["Design", "build_model", "design_of", "deviates", "refusal", "values"]
 
 MAX_TERMS = 200_000
 """Strata times histories times effects: what is computed at each step of the sampler."""
@@ -57,7 +57,7 @@ def refusal(data: OverlapTable, priors: Priors) -> Refusal | None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Design:
+class Design:
     """What the model looks up: effects, and what is known of which cell.
 
     Attributes
@@ -127,7 +127,7 @@ class _Design:
         return found
 
 
-def _design(data: OverlapTable, priors: Priors) -> _Design:
+def design_of(data: OverlapTable, priors: Priors) -> Design:
     """Look up every position that the model needs."""
     by_factor = list(zip(*data.strata, strict=True))
     varying = [f for f in range(len(data.factors)) if len(set(by_factor[f])) > 1]
@@ -144,7 +144,7 @@ def _design(data: OverlapTable, priors: Priors) -> _Design:
     possible = np.nan_to_num(1 - data.dense(data.structural.astype(float)), nan=1.0)
     seen = possible * on.any(1)
     unknown = (data.low == 0) & np.isinf(data.high)
-    return _Design(
+    return Design(
         data,
         tuple(data.factors[f] for f in varying),
         tuple(f"{data.factors[f]}={level}" for f, level in levels),
@@ -166,13 +166,15 @@ def _known(data: OverlapTable) -> np.ndarray:
 
 def build_model(data: OverlapTable, priors: Priors) -> pm.Model:
     """As `families.loglinear.build_model`, for a table."""
-    design = _design(data, priors)
+    design = design_of(data, priors)
     dims = design.stratum_dims
     with pm.Model(coords=_coords(design, priors)) as model:
         given = {name: pm.Data(name, x, dims=DIMS[name][-x.ndim :] if x.ndim else ())
                  for name, x in values(data, priors).items()}  # fmt: skip
         log_seen = pm.Flat("log_seen", dims=dims) + given["log_start"]
-        effects = _effects(design, priors)
+        effects = list_effects(priors.list_beta)
+        if design.normals:
+            effects = pt.concatenate([effects, deviates(design, priors)])
         log_odds = (design.by_stratum(design.columns) * effects).sum(-1)
         # Relative to the all-zero cell of the stratum.
         relative = pt.exp(log_odds)
@@ -210,7 +212,7 @@ def values(data: OverlapTable, priors: Priors) -> dict[str, np.ndarray]:
     `counted`, people in these cells by stratum, is all that the likelihood needs of them;
     `low`, `high`: the brackets.
     """
-    design = _design(data, priors)
+    design = design_of(data, priors)
     count = np.nan_to_num(data.dense()) * _known(data)
     people = count.sum(1)
     found = {
@@ -224,7 +226,7 @@ def values(data: OverlapTable, priors: Priors) -> dict[str, np.ndarray]:
     return found
 
 
-def _coords(design: _Design, priors: Priors) -> dict[str, list[str]]:
+def _coords(design: Design, priors: Priors) -> dict[str, list[str]]:
     data = design.data
     brackets = [f"{data.stratum_names[data.stratum[i]]}: {data.labels[i]}"
                 for i in design.bracketed]  # fmt: skip
@@ -240,11 +242,11 @@ def _coords(design: _Design, priors: Priors) -> dict[str, list[str]]:
     }
 
 
-def _effects(design: _Design, priors: Priors) -> Tensor:
-    """All effects in the order of `columns`, log odds, (part,)."""
-    of_lists = list_effects(priors.list_beta)
-    if not design.normals:
-        return of_lists
+def deviates(design: Design, priors: Priors, prefix: str = "") -> Tensor:
+    """Deviations of lists between levels and interactions, log odds, (normal,).
+
+    Makes their random variables; names and dimensions of these begin with `prefix`.
+    """
     lists, order = len(design.data.lists), design.terms.order
     deviations, scales = len(design.levels) * lists, design.scales(priors)
     # Which sd each effect has, as a 0/1 matrix: looking it up takes longer to compile.
@@ -256,19 +258,19 @@ def _effects(design: _Design, priors: Priors) -> Tensor:
     else:
         sd[deviations:] = priors.interaction_sd / 2.0 ** (order - 2)
     if scales:
-        log_scale = SCALE_SPREAD * pm.Normal("log_scale", 0, 1, dims="effect")
+        log_scale = SCALE_SPREAD * pm.Normal(f"{prefix}log_scale", 0, 1, dims=f"{prefix}effect")
         scale = np.array(list(scales.values())) * pt.exp(log_scale)
-        sd = sd + (own * pm.Deterministic("scale", scale, dims="effect")).sum(-1)
+        sd = sd + (own * pm.Deterministic(f"{prefix}scale", scale, dims=f"{prefix}effect")).sum(-1)
     # Half centred: effects that the data know well want one form, others the other.
     root = pt.sqrt(sd)
-    deviates = root * pm.Normal("z", 0, root, dims="normal")
+    found = root * pm.Normal(f"{prefix}z", 0, root, dims=f"{prefix}normal")
     if order.size:
-        pm.Deterministic("interaction", deviates[deviations:], dims="link")
-    return pt.concatenate([of_lists, deviates])
+        pm.Deterministic(f"{prefix}interaction", found[deviations:], dims=f"{prefix}link")
+    return found
 
 
 def _sizes(
-    design: _Design, log_seen: Tensor, log_unseen: Tensor, relative: Tensor, priors: Priors
+    design: Design, log_seen: Tensor, log_unseen: Tensor, relative: Tensor, priors: Priors
 ) -> None:
     """Prior of the sizes of strata and of all together; nothing where it is flat."""
     if design.one and priors.size_prior.kind == "reciprocal":
@@ -285,7 +287,7 @@ def _sizes(
         pm.Potential("size", size_log_prior(priors.size_prior, everybody))
 
 
-def _log_means(design: _Design, log_unseen: Tensor, effects: Tensor) -> Tensor:
+def _log_means(design: Design, log_unseen: Tensor, effects: Tensor) -> Tensor:
     """Log means of bracketed cells, (bracket,)."""
     data, place = design.data, design.bracketed
     log_odds = (design.columns[data.stratum[place], data.code[place]] * effects).sum(-1)
@@ -296,7 +298,7 @@ def _log_means(design: _Design, log_unseen: Tensor, effects: Tensor) -> Tensor:
 
 
 def _people(
-    design: _Design,
+    design: Design,
     given: dict[str, Tensor],
     log_unseen: Tensor,
     effects: Tensor,

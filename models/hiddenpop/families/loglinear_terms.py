@@ -19,6 +19,7 @@ __all__ = [
     "histories",
     "interactions",
     "list_effects",
+    "list_log_prior",
     "log_between",
     "mean_between",
     "size_log_prior",
@@ -80,9 +81,14 @@ def fitted_labels(lists: int) -> list[str]:
 def list_effects(beta: float) -> Tensor:
     """Log odds of each list, (list,), in the model at hand; their chances are Beta(beta, beta)."""
     effect = pm.Flat("list_effect", dims="list")
-    # The density of the logit of a Beta variable is p^a (1 - p)^b: its Jacobian is p (1 - p).
-    pm.Potential("list_prior", beta * (effect - 2 * pt.softplus(effect)).sum())
+    pm.Potential("list_prior", list_log_prior(effect, beta))
     return effect
+
+
+def list_log_prior(effect: Tensor, beta: float) -> Tensor:
+    """Log density of log odds whose chances are Beta(beta, beta), all lists, up to a constant."""
+    # The density of the logit of a Beta variable is p^a (1 - p)^b: its Jacobian is p (1 - p).
+    return beta * (effect - 2 * pt.softplus(effect)).sum()
 
 
 def log_between(low: Tensor, high: Tensor, log_mean: Tensor) -> Tensor:

@@ -127,10 +127,8 @@ class Fit(NamedTuple):
         return Discrete.from_draws(self.unseen, self.weights)
 
 
-def refusal(data: object, priors: Priors) -> Refusal | None:
+def refusal(data: RepeatTable, priors: Priors) -> Refusal | None:
     """Why captures cannot be counted here, or say nothing about the unseen."""
-    if not isinstance(data, RepeatTable):
-        return Refusal("one-list-table", {})
     if not data.count[data.times > 1].sum() > 0:
         return Refusal("one-list-no-repeats", {"observed": data.observed})
     if priors.size_prior.most <= data.observed:

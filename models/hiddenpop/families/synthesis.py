@@ -12,8 +12,12 @@ On paper, for areas a with P_a residents, disjoint groups g of users and N_ag us
                      for a share of a group
     likelihoods      estimate, range: two-piece log-normal; guess: the same with Student-t
                      errors (4 df); count: negative binomial with sd/mean = phi beyond
-                     Poisson; proportion: binomial of x/D out of n/D (D the design effect);
-                     lower and upper bounds: normal distribution functions of log E_i
+                     Poisson; benchmark: value / bias is binomial out of the row's users, the
+                     product of its rates the chance; proportion: binomial of x/D out of n/D
+                     (D the design effect); lower and upper bounds: normal distribution
+                     functions of log E_i
+    selection        a survey that over-recruits by the odds ratio psi informs p_s, and the
+                     rate is p with odds(p) = odds(p_s) / psi
 
 The users of a parent do not depend on how it is divided: splitting an area changes nothing
 outside it. References: Ades & Sutton 2006 (JRSS A 169:5); De Angelis, Presanis et al. 2014
@@ -30,12 +34,24 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from hiddenpop.families.synthesis_evidence import DIMS, log_likelihoods, observed, row_coords
+from hiddenpop.families.synthesis_components import (
+    component_coords,
+    component_log_likelihoods,
+    component_values,
+)
+from hiddenpop.families.synthesis_evidence import (
+    DIMS,
+    Parts,
+    log_likelihoods,
+    observed,
+    row_coords,
+)
 from hiddenpop.inputs.areas import MAX_SD
 from hiddenpop.inputs.evidence import RESIDENTS
+from hiddenpop.inputs.rates import Rates
 from hiddenpop.inputs.study import PriorKind
 from hiddenpop.inputs.synthesis import SynthesisData
-from hiddenpop.priors import logit_normal_from_interval
+from hiddenpop.priors import LogNormalPrior, logit_normal_from_interval
 
 __all__ = ["OVERDISPERSION_SPREAD", "PRIOR_KINDS", "Priors", "build_model", "values"]
 
@@ -130,6 +146,8 @@ class _Design:
         over-dispersion of counts, areas (area,),
         mean composition (contrast,), areas' compositions (area, contrast), factors,
         residents (area,), bias of each row's source and drift of each row (evidence,).
+    z_selection
+        The same for the survey behind each share, (share,).
     area, numerator, denominator
         Positions of each row's target: area; group; group, residents or "".
     """
@@ -144,6 +162,7 @@ class _Design:
     z_residents: np.ndarray
     z_bias: np.ndarray
     z_drift: np.ndarray
+    z_selection: np.ndarray
     area: np.ndarray
     numerator: np.ndarray
     denominator: np.ndarray
@@ -151,7 +170,7 @@ class _Design:
 
 def _design(data: SynthesisData) -> _Design:
     """Look up every position that the model needs."""
-    areas, frame, standard = data.areas, data.evidence.rows, _Standard()
+    areas, frame, standard = data.areas, data.targets, _Standard()
     level = standard.block("level", ["top"])[0]
     overdispersion = standard.block("overdispersion", ["counts"])[0]
     alone = sum(parent < 0 for parent in areas.parent) == 1
@@ -181,12 +200,16 @@ def _design(data: SynthesisData) -> _Design:
     z_drift = _shared(
         standard, "drift", np.where(sized, frame["area"] + " " + frame["period"], "").tolist()
     )
+    z_selection = _shared(
+        standard, "selection",
+        [name if name in data.rates.selection else "" for name in data.rates.shares],
+    )  # fmt: skip
     groups = list(data.groups)
     denominators = [*groups, RESIDENTS, ""]
     return _Design(
         tuple(standard.names), int(level), int(overdispersion),
         z_area, z_mean, z_ratio, z_factor, z_residents,
-        z_bias, z_drift,
+        z_bias, z_drift, z_selection,
         np.array([areas.index(name) for name in frame["area"]]),
         np.array([groups.index(name) for name in frame["group"]]),
         np.array([denominators.index(name) for name in frame["of"]]),
@@ -202,7 +225,7 @@ def _shared(standard: _Standard, kind: str, keys: Sequence[str]) -> np.ndarray:
 
 def _years(data: SynthesisData) -> np.ndarray:
     """Years between each row's period and the reference period, (evidence,)."""
-    return np.abs(data.evidence.rows["middle"].to_numpy() - data.target.middle)
+    return np.abs(data.targets["middle"].to_numpy(float) - data.target.middle)
 
 
 def build_model(data: SynthesisData, priors: Priors = Priors()) -> pm.Model:
@@ -220,10 +243,12 @@ def build_model(data: SynthesisData, priors: Priors = Priors()) -> pm.Model:
     -------
     pm.Model
         Random variables: `z` (all standard normals), `scale` (half-normal sds), `share`
-        (Beta rates). Deterministics: `N` (area, group) users in each disjoint group;
+        (Beta rates; with a selection among them `share_found`, as the surveys find them, and
+        `share` is deterministic). Deterministics: `N` (area, group) users in each disjoint group;
         `users` and `prevalence` (area, union), prevalence as a share of residents;
         `factor` (multiplier); `bias` (source); `without_bias` (evidence), what an unbiased
-        source would report; `pointwise` (evidence) log likelihoods.
+        source would report (of components, the N of its table); `pointwise` (evidence) log
+        likelihoods. The variables of a component begin with its id and a full stop.
     """
     areas, design = data.areas, _design(data)
     with pm.Model(coords=_coords(data, design)) as model:
@@ -243,7 +268,8 @@ def build_model(data: SynthesisData, priors: Priors = Priors()) -> pm.Model:
         sizes = pt.log(pt.concatenate([united, residents[:, None], one[:, None]], axis=1))
         target = sizes[design.area, design.numerator] - sizes[design.area, design.denominator]
         drift = priors.drift * _years(data) * z[design.z_drift]
-        without_bias = target + _rates(data, design, z) + drift
+        log_rates = _rates(data, design, z)
+        without_bias = target + log_rates + drift
         pm.Deterministic("without_bias", pt.exp(without_bias), dims="evidence")
         given = {
             name: pm.Data(name, x, dims=DIMS[name])
@@ -253,12 +279,18 @@ def build_model(data: SynthesisData, priors: Priors = Priors()) -> pm.Model:
         if priors.overdispersion > 0:
             spread = pt.exp(OVERDISPERSION_SPREAD * z[design.z_overdispersion])
             phi = pm.Deterministic("overdispersion", priors.overdispersion * spread)
-        log_expected = without_bias + _bias(data, design, z)
+        log_bias = _bias(data, design, z)
         pointwise = log_likelihoods(
-            data.evidence.rows, given, log_expected, phi, priors.bound_softness
-        )
+            data.evidence.rows, given, without_bias + log_bias,
+            Parts(target + drift, log_rates, log_bias), phi, priors.bound_softness,
+        )  # fmt: skip
+        included = pm.Data("included", data.counted.astype(float), dims="evidence")
+        if data.components:
+            first = len(data.evidence.ids)
+            log_sizes = (without_bias + log_bias)[first:]
+            tables = component_log_likelihoods(data.components, log_sizes, included[first:])
+            pointwise = pt.concatenate([pointwise, tables])
         pm.Deterministic("pointwise", pointwise, dims="evidence")
-        included = pm.Data("included", data.included.astype(float), dims="evidence")
         pm.Potential("evidence_log_likelihood", (included * pointwise).sum())
     return model
 
@@ -271,13 +303,14 @@ def values(data: SynthesisData) -> dict[str, np.ndarray]:
     Sample sizes, design effects and the softness of bounds stay those of the model.
     """
     return {
-        "included": data.included.astype(float),
+        "included": data.counted.astype(float),
         "residents_given": data.areas.population,
         **observed(data.evidence.rows),
+        **component_values(data.components),
     }
 
 
-def _coords(data: SynthesisData, design: _Design) -> dict[str, list[str]]:
+def _coords(data: SynthesisData, design: _Design) -> dict[str, Any]:
     return {
         "area": list(data.areas.names),
         "group": list(data.cells),
@@ -287,8 +320,9 @@ def _coords(data: SynthesisData, design: _Design) -> dict[str, list[str]]:
         "proportion": list(data.rates.shares),
         "multiplier": list(data.rates.factors),
         "source": list(data.biases.names),
-        "evidence": list(data.evidence.ids),
+        "evidence": list(data.ids),
         **row_coords(data.evidence.rows),
+        **component_coords(data.components),
     }
 
 
@@ -368,10 +402,10 @@ def _divide(
 
 def _rates(data: SynthesisData, design: _Design, z: Tensor) -> Tensor:
     """Sum of the log rates of each row, (evidence,)."""
-    rates, exponents = data.rates, data.evidence.exponents
+    rates, exponents = data.rates, data.exponents
     logs = []
     if rates.shares:
-        logs.append(pt.log(pm.Beta("share", rates.alpha, rates.beta, dims="proportion")))
+        logs.append(pt.log(_shares(rates, design, z)))
     if rates.factors:
         log_factor = rates.mu + rates.sigma * z[design.z_factor]
         pm.Deterministic("factor", pt.exp(log_factor), dims="multiplier")
@@ -379,10 +413,24 @@ def _rates(data: SynthesisData, design: _Design, z: Tensor) -> Tensor:
     return (exponents * pt.concatenate(logs)).sum(-1) if logs else pt.zeros(len(exponents))
 
 
+def _shares(rates: Rates, design: _Design, z: Tensor) -> Tensor:
+    """Share of the target that each share is, (share,), given what its survey may find too often.
+
+    odds(p) = odds(p_s) / psi, so p = p_s / (p_s + (1 - p_s) psi).
+    """
+    if not rates.selection:
+        return pm.Beta("share", rates.alpha, rates.beta, dims="proportion")
+    found = pm.Beta("share_found", rates.alpha, rates.beta, dims="proportion")
+    none = LogNormalPrior(0.0, 0.0)
+    mu, sigma = np.array([rates.selection.get(name, none) for name in rates.shares]).T
+    psi = pt.exp(mu + sigma * z[design.z_selection])
+    return pm.Deterministic("share", found / (found + (1 - found) * psi), dims="proportion")
+
+
 def _bias(data: SynthesisData, design: _Design, z: Tensor) -> Tensor:
     """Systematic log error of each row's source, (evidence,)."""
     biases = data.biases
-    of_row = np.array([biases.names.index(name) for name in data.evidence.rows["source"]])
+    of_row = np.array([biases.names.index(name) for name in data.targets["source"]])
     log_bias = biases.mu[of_row] + biases.sigma[of_row] * z[design.z_bias]
     # The first row of each source tells its bias; sources without rows have none to tell.
     rows = [np.flatnonzero(of_row == i) for i in range(len(biases.names))]

@@ -7,7 +7,7 @@ model serves any study of the same shape: simulated data above all.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,8 @@ from scipy import special, stats
 
 from hiddenpop.priors import z_score
 
-__all__ = ["BRACKET_POINTS", "DIMS", "log_errors", "log_likelihoods", "observed", "row_coords"]
+__all__ = ["BRACKET_POINTS", "DIMS", "Parts", "log_errors", "log_likelihoods", "observed",
+           "row_coords"]  # fmt: skip
 
 GUESS_DF = 4.0
 """Degrees of freedom of guesses: speakers without a method understate their error."""
@@ -32,13 +33,31 @@ LEAST_PHI = 1e-4
 """Over-dispersion that is always there. Below it log gamma functions of 1 / phi**2 cancel to
 noise of thousands, in which chains get stuck; its effect on counts below a million is nil."""
 
+LEAST_UNCOUNTED = -0.9
+"""Members less those counted, from which on the density of a benchmark falls in a straight line.
+1 / Gamma(N - C + 1), which is 0 where N - C is -1, would be no guide for a sampler that starts
+with fewer members than were counted."""
+
+STEEP = float(-special.digamma(LEAST_UNCOUNTED + 1))
+"""Slope of that line, per person: the one that log 1 / Gamma has there."""
+
 Tensor = Any  # pytensor has no type stubs
+
+
+class Parts(NamedTuple):
+    """What the log of an expected value is the sum of, (evidence,) each."""
+
+    size: Tensor
+    rates: Tensor
+    bias: Tensor
+
 
 KINDS = {
     "measured": ("estimate", "range", "guess"),
     "counted": ("count",),
     "surveyed": ("proportion",),
     "bounded": ("lower", "upper"),
+    "benchmarked": ("benchmark",),
 }
 """Kinds of row with one likelihood, by the name of their dimension."""
 
@@ -52,6 +71,8 @@ DIMS: dict[str, tuple[str, ...]] = {
     "successes": ("surveyed", "point"),
     "log_ways": ("surveyed", "point"),
     "log_bound": ("bounded",),
+    "people": ("benchmarked", "possible"),
+    "log_stands": ("benchmarked", "possible"),
 }
 """Data variables of the observed numbers, and their dimensions."""
 
@@ -69,6 +90,8 @@ def row_coords(frame: pd.DataFrame) -> dict[str, list[str]]:
     coords = {dim: frame["id"].iloc[rows].tolist() for dim, rows in at.items()}
     if "surveyed" in at:
         coords["point"] = [str(i) for i in range(_width(frame.iloc[at["surveyed"]]))]
+    if "benchmarked" in at:
+        coords["possible"] = [str(i) for i in range(_width(frame.iloc[at["benchmarked"]]))]
     return coords
 
 
@@ -93,6 +116,9 @@ def observed(frame: pd.DataFrame) -> dict[str, np.ndarray]:
         found |= _brackets(rows["surveyed"])
     if "bounded" in rows:
         found["log_bound"] = np.log(rows["bounded"]["value"].to_numpy())
+    if "benchmarked" in rows:
+        people, stands_for = _points(rows["benchmarked"])
+        found |= {"people": people, "log_stands": _log_weights(stands_for)}
     return found
 
 
@@ -100,6 +126,7 @@ def log_likelihoods(
     frame: pd.DataFrame,
     data: Mapping[str, Tensor],
     log_expected: Tensor,
+    parts: Parts,
     phi: Tensor | None,
     softness: float,
 ) -> Tensor:
@@ -114,24 +141,28 @@ def log_likelihoods(
         The data variables of `observed`.
     log_expected
         Log of what each row would show without its own error, (evidence,).
+    parts
+        The same in parts: drifted size (or share), rates, bias.
     phi
         Over-dispersion of counts; None makes them Poisson.
     softness
         Sd on the log scale of bounds without an interval.
     """
     at = _positions(frame)
-    parts = []
+    found = []
     for dim, rows in at.items():
         some, log_mean = frame.iloc[rows], log_expected[rows]
         if dim == "measured":
-            parts.append(_two_piece(some, data, log_mean))
+            found.append(_two_piece(some, data, log_mean))
         elif dim == "counted":
-            parts.append(_negative_binomial(some, data, log_mean, phi))
+            found.append(_negative_binomial(some, data, log_mean, phi))
         elif dim == "surveyed":
-            parts.append(_binomial(some, data, log_mean))
+            found.append(_binomial(some, data, log_mean))
+        elif dim == "benchmarked":
+            found.append(_benchmark(data, Parts(*(part[rows] for part in parts))))
         else:
-            parts.append(_bound(some, data, log_mean, softness))
-    return pt.concatenate(parts)[np.argsort(np.concatenate(list(at.values())))]
+            found.append(_bound(some, data, log_mean, softness))
+    return pt.concatenate(found)[np.argsort(np.concatenate(list(at.values())))]
 
 
 def log_errors(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -193,13 +224,46 @@ def _binomial(frame: pd.DataFrame, data: Mapping[str, Tensor], log_expected: Ten
     )
 
 
+def _benchmark(data: Mapping[str, Tensor], parts: Parts) -> Tensor:
+    """C ~ Binomial(N, q), reported as C times the bias; a range is summed over its whole numbers.
+
+    The density of the reported number is that of C = reported / bias over the bias, with
+    gamma functions for a C that is not whole.
+    """
+    size, counted = pt.exp(parts.size)[:, None], data["people"] * pt.exp(-parts.bias)[:, None]
+    log_q = pt.minimum(parts.rates, -1e-9)[:, None]
+    rest = pt.maximum(size - counted, LEAST_UNCOUNTED)
+    log_density = (
+        pt.gammaln(size + 1) - pt.gammaln(counted + 1) - pt.gammaln(rest + 1)
+        + counted * log_q + rest * pt.log1p(-pt.exp(log_q))
+        + STEEP * (size - counted - rest)
+    )  # fmt: skip
+    return pt.logsumexp(data["log_stands"] + log_density, axis=1) - parts.bias
+
+
 def _width(frame: pd.DataFrame) -> int:
-    """Points kept for each proportion: one where no row is a bracket."""
+    """Points kept for each count of people: one where no row is a bracket."""
     return BRACKET_POINTS if frame["value"].isna().any() else 1
 
 
 def _brackets(frame: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Values that x/D can have and the log of their binomial weights, (row, point).
+    """Values that x/D can have and the log of their binomial weights, (row, point)."""
+    design = frame["design_effect"].to_numpy()[:, None]
+    x, stands_for = _points(frame)
+    x = x / design
+    size = frame["n"].to_numpy()[:, None] / design
+    log_choose = special.gammaln(size + 1) - special.gammaln(x + 1) - special.gammaln(size - x + 1)
+    return {"successes": x, "log_ways": _log_weights(stands_for, log_choose)}
+
+
+def _log_weights(stands_for: np.ndarray, log_choose: np.ndarray | float = 0.0) -> np.ndarray:
+    """Unused places weigh nothing; a number, as infinities would spoil the gradient."""
+    used = stands_for > 0
+    return np.where(used, log_choose + np.log(np.where(used, stands_for, 1.0)), -1e10)
+
+
+def _points(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Whole numbers that stand for a count or its bracket, and how many each, (row, point).
 
     A bracket of up to `BRACKET_POINTS` whole numbers is summed over each; a wider one by
     Gauss-Legendre quadrature with so many nodes, which stays right far out in the tails.
@@ -207,24 +271,18 @@ def _brackets(frame: pd.DataFrame) -> dict[str, np.ndarray]:
     given = frame["value"].notna()
     low = frame["low"].mask(given, frame["value"]).to_numpy()[:, None]
     high = frame["high"].mask(given, frame["value"]).to_numpy()[:, None]
-    design = frame["design_effect"].to_numpy()[:, None]
     people = high - low + 1
     pieces = np.floor(np.minimum(people, BRACKET_POINTS))
     number = np.arange(_width(frame))[None, :]
     used = number < pieces
     x = np.where(used, low - 0.5 + (number + 0.5) * people / pieces, low)
-    stands_for = np.broadcast_to(people / pieces, x.shape)
+    stands_for = np.where(used, people / pieces, 0.0)
     if x.shape[1] > 1:
         nodes, weights = np.polynomial.legendre.leggauss(BRACKET_POINTS)
         wide = people > BRACKET_POINTS
         x = np.where(wide, low - 0.5 + people * (nodes + 1) / 2, x)
         stands_for = np.where(wide, people * weights / 2, stands_for)
-    x = x / design
-    size = frame["n"].to_numpy()[:, None] / design
-    log_choose = special.gammaln(size + 1) - special.gammaln(x + 1) - special.gammaln(size - x + 1)
-    # Unused places weigh nothing; a number, as infinities would spoil the gradient.
-    log_ways = np.where(used, log_choose + np.log(stands_for), -1e10)
-    return {"successes": x, "log_ways": log_ways}
+    return x, stands_for
 
 
 def _bound(

@@ -39,7 +39,7 @@ from hiddenpop.inputs.settings import Sampling
 from hiddenpop.priors import lognormal_from_interval
 
 if TYPE_CHECKING:
-    from hiddenpop.inputs.repeats import RepeatTable
+    pass
 
 __all__ = ["Priors", "draw_truth", "posterior", "refusal", "simulate"]
 
@@ -100,10 +100,8 @@ class Priors:
         return mean, sigma if sigma > NARROWEST else 0.0
 
 
-def refusal(data: OverlapTable | Margins | RepeatTable, priors: Priors) -> Refusal | None:
+def refusal(data: OverlapTable | Margins, priors: Priors) -> Refusal | None:
     """Why two lists cannot be used; None where they can."""
-    if not isinstance(data, OverlapTable | Margins):
-        return Refusal("two-list-repeats")
     if len(data.lists) != 2:
         return Refusal("two-list-lists", {"lists": len(data.lists)})
     if isinstance(data, OverlapTable):

@@ -29,9 +29,10 @@ from hiddenpop.inputs.schema import (
 )
 from hiddenpop.inputs.terms import KINDS, RESIDENTS, UNSTATED, parse_rates
 
-__all__ = ["KINDS", "RESIDENTS", "UNSTATED", "Evidence", "Known", "parse_rates", "read_evidence"]
+__all__ = ["EVIDENCE_COLUMNS", "KINDS", "RESIDENTS", "UNSTATED", "Evidence", "Known", "evidence_of",
+           "parse_rates", "read_evidence"]  # fmt: skip
 
-COLUMNS = (
+EVIDENCE_COLUMNS = (
     "id", "area", "group", "period", "ages", "kind", "value", "low", "high", "level", "n",
     "design_effect", "of", "rates", "source", "derived_from", "definition", "citation", "use",
     "reason", "note",
@@ -126,10 +127,15 @@ def read_evidence(
     -------
     None after recording faults, and where `known` has no rates.
     """
-    cells = read_cells(path, COLUMNS, REQUIRED, faults)
-    if cells is None:
-        return None
-    before, file = len(faults.found), path.name
+    cells = read_cells(path, EVIDENCE_COLUMNS, REQUIRED, faults)
+    return None if cells is None else evidence_of(cells, path.name, known, also, faults)
+
+
+def evidence_of(
+    cells: pd.DataFrame, file: str, known: Known, also: frozenset[str], faults: Faults
+) -> Evidence | None:
+    """Check the cells of a table of evidence, texts by line and column: see `read_evidence`."""
+    before = len(faults.found)
     cells = drop_totals(cells, ("id", "area"), "evidence-total-row", file, faults)
     check_columns(cells, SCHEMA, file, faults)
     unique(cells, "id", "evidence-twice", file, faults)

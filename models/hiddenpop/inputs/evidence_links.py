@@ -53,6 +53,8 @@ def check_links(line: Line, known: Known) -> None:
     _check_period(line, known)
     if (powers := _powers(line)) is not None and known.rates is not None:
         _check_rates(line, powers, known.rates)
+        if line["kind"] == "benchmark":
+            _check_chance(line, powers, known.rates)
         if known.ages:
             _check_ages(line, powers, known.rates, known.ages)
         if known.areas is not None:
@@ -98,6 +100,17 @@ def _check_rates(line: Line, powers: dict[str, float], rates: Rates) -> None:
         if name not in rates.names:
             line.fault("evidence-rate-unknown", "rates", rate=name,
                        fix=choose(name, rates.names))  # fmt: skip
+
+
+def _check_chance(line: Line, powers: dict[str, float], rates: Rates) -> None:
+    """The rates of a benchmark make the chance that a member is counted: a product of shares."""
+    if not powers:
+        line.fault("evidence-benchmark-alone", "rates")
+    for name, power in powers.items():
+        if power <= 0:
+            line.fault("evidence-benchmark-over", "rates", rate=name)
+        elif name in rates.factors:
+            line.fault("evidence-benchmark-factor", "rates", rate=name)
 
 
 def _check_ages(line: Line, powers: dict[str, float], rates: Rates, target: str) -> None:

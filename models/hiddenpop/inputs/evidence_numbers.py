@@ -21,6 +21,8 @@ def check_numbers(line: Line) -> None:
         _check_estimate(line)
     elif kind == "count":
         _check_count(line)
+    elif kind == "benchmark":
+        _check_benchmark(line)
     elif kind in _BOUNDS:
         _check_bound(line)
     elif kind == "proportion":
@@ -66,6 +68,21 @@ def _check_count(line: Line) -> None:
         line.fault("evidence-count-interval", line.filled("low", "high")[0])
     if line["of"]:
         line.fault("evidence-count-of", "of", of=line["of"])
+
+
+def _check_benchmark(line: Line) -> None:
+    """A whole number of people, or the range of a suppressed one; the survey has the design."""
+    value, ends = line["value"], line.filled("low", "high")
+    if (value and ends) or (not value and len(ends) < 2):
+        line.fault("evidence-benchmark-x", "value")
+    for column in line.filled("value", "low", "high"):
+        number = line.number(column)
+        if not math.isnan(number) and not number.is_integer():
+            line.fault("evidence-fraction", column, value=line[column])
+    if line["of"]:
+        line.fault("evidence-benchmark-of", "of", of=line["of"])
+    if line["design_effect"]:
+        line.fault("evidence-benchmark-design", "design_effect")
 
 
 def _check_bound(line: Line) -> None:

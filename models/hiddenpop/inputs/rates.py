@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import optimize, special, stats
 
 from hiddenpop.inputs.csvfile import read_cells
 from hiddenpop.inputs.faults import Faults
 from hiddenpop.inputs.lines import Line, lines
+from hiddenpop.inputs.ranges import RangeError, parse_range
 from hiddenpop.inputs.schema import Schema, check_columns, filled, key, number, one_of, unique
 from hiddenpop.inputs.terms import RATE_NAME
 from hiddenpop.priors import (
@@ -22,11 +25,12 @@ from hiddenpop.priors import (
     lognormal_from_interval,
 )
 
-__all__ = ["Biases", "Rates", "read_biases", "read_rates"]
+__all__ = ["BIAS_COLUMNS", "RATE_COLUMNS", "Biases", "Rates", "biases_of", "rates_of",
+           "read_biases", "read_rates"]  # fmt: skip
 
 RATE_COLUMNS = (
-    "name", "kind", "low", "high", "level", "x", "n", "design_effect", "ages", "scope", "source",
-    "reason",
+    "name", "kind", "low", "high", "level", "x", "n", "design_effect", "selection", "ages",
+    "scope", "source", "reason",
 )  # fmt: skip
 RATE_REQUIRED = ("name", "kind", "scope", "source", "reason")
 RATE_SCHEMA: Schema = {
@@ -38,6 +42,7 @@ RATE_SCHEMA: Schema = {
     "x": [number(least=0)],
     "n": [number(above=0)],
     "design_effect": [number(least=1)],
+    "selection": [key()],
     "ages": [key(dashes=False)],
     "reason": [filled("rate-reason")],
 }
@@ -66,6 +71,9 @@ class Rates:
         For each rate that turns the target's ages into others: which.
     table
         The table as given, for reports.
+    selection
+        For each share whose survey may over-recruit those with the event: the odds ratio psi.
+        The survey informs p_s, and the share p has odds(p) = odds(p_s) / psi.
     """
 
     shares: tuple[str, ...]
@@ -76,11 +84,47 @@ class Rates:
     sigma: np.ndarray
     ages: dict[str, str]
     table: pd.DataFrame
+    selection: dict[str, LogNormalPrior] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
         """Shares, then factors: the order of the columns of any design."""
         return self.shares + self.factors
+
+    def prior_quantiles(self, name: str, probabilities: Sequence[float]) -> np.ndarray:
+        """Quantiles of the prior of a rate: of a share among all, not as its survey finds it."""
+        if name in self.factors:
+            at = self.factors.index(name)
+            normal = stats.norm(self.mu[at], self.sigma[at]).ppf(list(probabilities))
+            return np.asarray(np.exp(normal))
+        found, log_psi, weights = self._selected(name)
+
+        def below(logit: float, probability: float) -> float:
+            # p is below x where p_s is below the share with psi times the odds of x.
+            return float(weights @ found.cdf(special.expit(logit + log_psi)) - probability)
+
+        logits = [optimize.brentq(below, -60, 60, args=(p,), xtol=1e-12) for p in probabilities]
+        return np.asarray(special.expit(logits))
+
+    def prior_mean(self, name: str) -> float:
+        """Mean of the prior of a rate."""
+        if name in self.factors:
+            at = self.factors.index(name)
+            return float(np.exp(self.mu[at] + self.sigma[at] ** 2 / 2))
+        found, log_psi, weights = self._selected(name)
+        middles = special.logit(found.ppf((np.arange(4000) + 0.5) / 4000))
+        return float(special.expit(middles[:, None] - log_psi).mean(axis=0) @ weights)
+
+    def _selected(self, name: str) -> tuple[stats.rv_continuous, np.ndarray, np.ndarray]:
+        """Beta of a share as its survey finds it; logs of odds ratios, and their weights."""
+        at = self.shares.index(name)
+        mu, sigma = self.selection.get(name, LogNormalPrior(0.0, 0.0))
+        nodes, weights = np.polynomial.hermite_e.hermegauss(61)
+        return (
+            stats.beta(self.alpha[at], self.beta[at]),
+            mu + sigma * nodes,
+            weights / weights.sum(),
+        )
 
 
 @dataclass(frozen=True)
@@ -106,13 +150,17 @@ class Biases:
 def read_rates(path: Path, faults: Faults) -> Rates | None:
     """Read and check `rates.csv`; None after recording faults."""
     cells = read_cells(path, RATE_COLUMNS, RATE_REQUIRED, faults)
-    if cells is None:
-        return None
-    before, file = len(faults.found), path.name
+    return None if cells is None else rates_of(cells, path.name, faults)
+
+
+def rates_of(cells: pd.DataFrame, file: str, faults: Faults) -> Rates | None:
+    """Check the cells of a table of rates, texts by line and column; None after faults."""
+    before = len(faults.found)
     check_columns(cells, RATE_SCHEMA, file, faults)
     unique(cells, "name", "rate-twice", file, faults)
     shares: dict[str, BetaPrior] = {}
     factors: dict[str, LogNormalPrior] = {}
+    selection: dict[str, LogNormalPrior] = {}
     table = lines(cells, file, faults)
     for line in table:
         _check_rate(line)
@@ -123,6 +171,8 @@ def read_rates(path: Path, faults: Faults) -> Rates | None:
             factors[line["name"]] = _lognormal(line)
         elif prior := _beta(line):
             shares[line["name"]] = prior
+            if line["selection"]:
+                selection[line["name"]] = lognormal_from_interval(*parse_range(line["selection"]))
     if len(faults.found) > before:
         return None
     return Rates(
@@ -134,6 +184,7 @@ def read_rates(path: Path, faults: Faults) -> Rates | None:
         np.array([prior.sigma for prior in factors.values()]),
         {line["name"]: line["ages"] for line in table if line["ages"]},
         cells,
+        selection,
     )
 
 
@@ -168,6 +219,8 @@ def _check_rate(line: Line) -> None:
         _check_rate_interval(line, interval)
     else:
         _check_rate_survey(line, survey)
+    if line["selection"]:
+        _check_selection(line)
 
 
 def _check_rate_interval(line: Line, given: list[str]) -> None:
@@ -193,12 +246,30 @@ def _check_rate_survey(line: Line, given: list[str]) -> None:
         line.fault("rate-x-above-n", "x", x=x, n=n)
 
 
+def _check_selection(line: Line) -> None:
+    """The odds ratio of a share's survey: two ends above 0 and a level."""
+    if line["kind"] == "factor":
+        line.fault("rate-selection-factor", "selection")
+        return
+    try:
+        low = parse_range(line["selection"]).low
+    except RangeError:
+        if line["selection"].isprintable():
+            line.fault("rate-selection-form", "selection", text=line["selection"])
+        return
+    if low <= 0:
+        line.fault("rate-selection-zero", "selection", low=low)
+
+
 def read_biases(path: Path, faults: Faults) -> Biases | None:
     """Read and check `biases.csv`; None after recording faults."""
     cells = read_cells(path, BIAS_COLUMNS, BIAS_COLUMNS, faults)
-    if cells is None:
-        return None
-    before, file = len(faults.found), path.name
+    return None if cells is None else biases_of(cells, path.name, faults)
+
+
+def biases_of(cells: pd.DataFrame, file: str, faults: Faults) -> Biases | None:
+    """Check the cells of a table of biases, texts by line and column; None after faults."""
+    before = len(faults.found)
     check_columns(cells, BIAS_SCHEMA, file, faults)
     unique(cells, "name", "bias-twice", file, faults)
     table = lines(cells, file, faults)

@@ -55,9 +55,9 @@ class Variant:
     Attributes
     ----------
     only_sources, without_sources
-        Keep only, or leave out, all rows of these sources.
+        Keep only, or leave out, all rows and components of these sources.
     with_rows, without_rows
-        Switch rows of evidence on or off.
+        Switch rows of evidence or components on or off.
     population
         Other residents for named areas.
     posteriors
@@ -74,11 +74,10 @@ class Variant:
     posteriors: tuple[PosteriorRow, ...] = ()
 
     def chosen(self, data: SynthesisData) -> tuple[str, ...]:
-        """Ids of the rows of evidence that count in this variant."""
-        rows = data.evidence
+        """Ids of the rows of evidence and components that count in this variant."""
         return tuple(
             name
-            for name, used, source in zip(rows.ids, rows.used, rows.rows["source"], strict=True)
+            for name, used, source in zip(data.ids, data.used, data.targets["source"], strict=True)
             if (used or name in self.with_rows)
             and (not self.only_sources or source in self.only_sources)
             and source not in self.without_sources

@@ -1,4 +1,7 @@
-"""A capture-recapture study: its `study.toml` and table, or a table given on the command line."""
+"""A study of one table: its `study.toml` and the table, or a table given on the command line.
+
+The table holds overlaps of lists, repeated captures, benchmarks or a tree.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +11,34 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from hiddenpop.errors import InputError
 from hiddenpop.inputs.faults import Faults, choose
-from hiddenpop.inputs.margins_text import read_margins
+from hiddenpop.inputs.multipliers import MultiplierTable
 from hiddenpop.inputs.overlap import Margins
-from hiddenpop.inputs.overlap_csv import read_overlap
-from hiddenpop.inputs.paths import path_fault
-from hiddenpop.inputs.repeats_csv import read_repeats
+from hiddenpop.inputs.overlaps_toml import overlap_as_toml
 from hiddenpop.inputs.settings import Sampling, read_sampling
 from hiddenpop.inputs.table import Table
+from hiddenpop.inputs.table_source import TableSource, read_source
 from hiddenpop.inputs.toml import Section
+from hiddenpop.inputs.tree import Tree
 
 __all__ = [
     "COMBINED",
+    "SIZE_STUDIES",
     "Published",
     "SizeStudy",
     "SizeTarget",
-    "TableSource",
     "as_toml",
     "read_size_study",
 ]
 
 COMBINED = "combined"
 """Name of the families' average among the families."""
+
+SIZE_STUDIES = ("recapture", "multiplier")
+"""What the family of a study of one table is called in its `study.toml`."""
 
 TEXTS = ("rests_on", "limits", "next_data")
 
@@ -52,81 +58,6 @@ class SizeTarget:
     period: str = ""
     area: str = ""
     population: float | None = None
-
-
-@dataclass(frozen=True)
-class TableSource:
-    """How the table is read; the same words as the options of `hiddenpop recapture`.
-
-    Attributes
-    ----------
-    file
-        A CSV, or None where only margins were published.
-    lists
-        Columns, or names of the lists.
-    count, history, person, list_column, times
-        Columns that hold numbers of people, histories such as 1010, ids of people, names of
-        lists, and how often a person was seen.
-    by
-        Columns that make strata.
-    covariates
-        Columns that repeated captures may depend on.
-    suppressed
-        What marks such as `<5` stand for: {"<5": "0-4"}.
-    structural
-        Histories that were impossible.
-    ignore
-        Columns to leave alone.
-    totals, distinct
-        Published margins: people on each list, and different people.
-    """
-
-    file: str | None = None
-    lists: tuple[str, ...] = ()
-    count: str | None = None
-    history: str | None = None
-    person: str | None = None
-    list_column: str | None = None
-    times: str | None = None
-    by: tuple[str, ...] = ()
-    covariates: tuple[str, ...] = ()
-    suppressed: Mapping[str, str] = field(default_factory=dict)
-    structural: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-    add_duplicates: bool = False
-    totals: tuple[int | str, ...] = ()
-    distinct: int | str | None = None
-
-    @property
-    def kind(self) -> Literal["overlap", "margins", "repeats"]:
-        """What is read."""
-        if self.distinct is not None or (self.totals and self.file is None):
-            return "margins"
-        return "repeats" if self.times else "overlap"
-
-    def read(self, folder: Path, population: float | None) -> Table:
-        """Read the table, or make it from the margins.
-
-        Raises
-        ------
-        InputError
-            With every fault found.
-        """
-        if self.kind == "margins":
-            distinct = "" if self.distinct is None else self.distinct
-            return read_margins(self.totals, distinct, self.lists or None, population)
-        path = folder / (self.file or "")
-        if self.kind == "repeats":
-            return read_repeats(
-                path, self.times or "", count=self.count, covariates=self.covariates,
-                ignore=self.ignore, add_duplicates=self.add_duplicates, population=population,
-            )  # fmt: skip
-        return read_overlap(
-            path, self.lists or None, count=self.count, history=self.history, by=self.by,
-            person=self.person, list_column=self.list_column, suppressed=self.suppressed,
-            structural=self.structural, ignore=self.ignore, add_duplicates=self.add_duplicates,
-            population=population,
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -160,6 +91,9 @@ class SizeStudy:
         The family whose number is the answer: one of them, or `combined`.
     options
         Fields of the families' `Priors`, as written.
+    alternatives
+        The table again without referred people, or of new cases only, by name; each family is
+        fitted to these as well.
     threshold
         A size for which the report says what would have to be true, or None.
     rests_on, limits, next_data
@@ -182,6 +116,7 @@ class SizeStudy:
     headline: str
     options: Mapping[str, Any]
     sampling: Sampling
+    alternatives: Mapping[str, Table] = field(default_factory=dict)
     threshold: float | None = None
     published: tuple[Published, ...] = ()
     rests_on: tuple[str, ...] = ()
@@ -191,7 +126,10 @@ class SizeStudy:
     folder: Path = Path()
     files: Mapping[str, bytes] = field(default_factory=dict)
 
-    family = "recapture"
+    @property
+    def family(self) -> str:
+        """What a `study.toml` calls it, and the name of its section of choices."""
+        return "multiplier" if isinstance(self.table, MultiplierTable | Tree) else "recapture"
 
     @property
     def sha256(self) -> dict[str, str]:
@@ -202,47 +140,49 @@ class SizeStudy:
 def read_size_study(
     top: Section, file: Path, families: Collection[str], faults: Faults
 ) -> SizeStudy | None:
-    """Read the sections of a `study.toml` whose family is "recapture", and its table.
+    """Read the sections of a `study.toml` whose family is one of `SIZE_STUDIES`, and its table.
 
     Returns None after recording what is wrong.
     """
     name, title, question = (top.text(key) for key in ("name", "title", "question"))
     if name and not re.fullmatch(r"[a-z0-9][a-z0-9-]*", name):
         top.fault("study-name", "name", name=name)
-    top.text("family")
+    family = top.text("family")
     target = _target(top.section("target", optional=True))
-    source = _source(top.section("table"), file.parent)
-    chosen, headline, options, threshold = _choice(
-        top.section("recapture", optional=True), families
-    )
+    source = read_source(top.section("table"), file.parent)
+    if (source.kind in ("benchmarks", "tree")) != (family == "multiplier"):
+        top.fault("table-family", "table", family=family, kind=source.kind)
+    chosen, headline, options, threshold = _choice(top.section(family, optional=True), families)
     sampling = read_sampling(top.section("sampling", optional=True))
     published = tuple(_published(section) for section in top.sections("published"))
     texts = _texts(top.section("report", optional=True))
     origins = top.section("sources", optional=True)
     sources = {key: origins.text(key) for key in origins}
     top.done()
-    table = _table(source, file.parent, target.population, faults)
+    table, alternatives = _tables(source, file.parent, target.population, faults)
     if faults.found or table is None:
         return None
-    names = [file.name] + ([source.file] if source.file else [])
+    names = [file.name] + ([source.path] if source.path else [])
     files = {name: (file.parent / name).read_bytes() for name in names}
     return SizeStudy(
         name, title, question, target, source, table, chosen, headline, options, sampling,
-        threshold, published, **texts, sources=sources, folder=file.parent, files=files,
+        alternatives, threshold, published, **texts, sources=sources, folder=file.parent,
+        files=files,
     )  # fmt: skip
 
 
-def _table(
+def _tables(
     source: TableSource, folder: Path, population: float | None, faults: Faults
-) -> Table | None:
-    """The table, None after recording what is wrong with it."""
-    if source.kind != "margins" and not source.file:
-        return None
+) -> tuple[Table | None, dict[str, Table]]:
+    """The table and its alternatives; None after recording what is wrong with it."""
+    if faults.found and source.kind != "margins" and not source.path:
+        return None, {}
     try:
-        return source.read(folder, population)
+        table = source.read(folder, population)
+        return table, source.alternatives(folder, table)
     except InputError as error:
         faults.found.extend(error.faults)
-        return None
+        return None, {}
 
 
 def _target(section: Section) -> SizeTarget:
@@ -252,36 +192,6 @@ def _target(section: Section) -> SizeTarget:
     people = section.number("population", strict=True)
     section.done()
     return SizeTarget(**words, population=people)
-
-
-def _source(section: Section, folder: Path) -> TableSource:
-    """How the table is read."""
-
-    def word(key: str) -> str | None:
-        return section.text(key) if key in section else None
-
-    def several(key: str) -> tuple[str, ...]:
-        return section.texts(key, optional=True)
-
-    file = word("file")
-    marks = section.section("suppressed", optional=True)
-    totals = section.section("totals", optional=True)
-    margins = {name: totals.whole(name, 0, least=0) for name in totals}
-    distinct = section.whole("distinct", 0) if "distinct" in section else None
-    if file is not None and (code := path_fault(file, folder / file, folder)):
-        section.fault(code, "file", name=file)
-        file = None
-    elif file is None and not margins:
-        section.fault("recapture-no-table", "file")
-    lists = several("lists")
-    source = TableSource(
-        file, tuple(margins) or lists, word("count"), word("history"), word("person"),
-        word("list_column"), word("times"), several("by"), several("covariates"),
-        {mark: marks.text(mark) for mark in marks}, several("structural"), several("ignore"),
-        False, tuple(margins.values()), distinct,
-    )  # fmt: skip
-    section.done()
-    return source
 
 
 def _choice(
@@ -324,8 +234,10 @@ def as_toml(study: SizeStudy) -> str:
     source = {
         key: value
         for key, value in vars(study.source).items()
-        if value and key not in ("totals", "distinct", "add_duplicates")
+        if value and key not in ("totals", "distinct", "add_duplicates", "overlaps")
     }
+    if study.source.overlaps:
+        source["overlaps"] = [overlap_as_toml(pair) for pair in study.source.overlaps]
     if study.source.kind == "margins" and isinstance(study.table, Margins):
         source.pop("lists", None)
         source["totals"] = dict(zip(study.table.lists, study.table.totals, strict=True))
@@ -333,8 +245,8 @@ def as_toml(study: SizeStudy) -> str:
     target = {key: value for key, value in vars(study.target).items() if value}
     choice: dict[str, Any] = {"families": list(study.families), "headline": study.headline}
     choice |= {} if study.threshold is None else {"threshold": study.threshold}
-    sections = {"target": target, "table": source, "recapture": choice}
-    sections |= {"recapture.options": dict(study.options), "sampling": vars(study.sampling)}
+    sections = {"target": target, "table": source, study.family: choice}
+    sections |= {f"{study.family}.options": dict(study.options), "sampling": vars(study.sampling)}
     head = {"name": study.name, "title": study.title, "question": study.question,
             "family": study.family}  # fmt: skip
     parts = [

@@ -16,6 +16,7 @@ import numpy as np
 from hiddenpop.errors import InputError
 from hiddenpop.inputs import periods, study_checks
 from hiddenpop.inputs.areas import Areas, read_areas
+from hiddenpop.inputs.components import Component, check_components, read_components
 from hiddenpop.inputs.csvfile import read_text
 from hiddenpop.inputs.evidence import RESIDENTS, Evidence, Known, read_evidence
 from hiddenpop.inputs.faults import Faults, choose
@@ -32,7 +33,7 @@ from hiddenpop.inputs.settings import (
     read_sampling,
     read_variant,
 )
-from hiddenpop.inputs.size_study import SizeStudy, read_size_study
+from hiddenpop.inputs.size_study import SIZE_STUDIES, SizeStudy, read_size_study
 from hiddenpop.inputs.synthesis import SynthesisData, Target
 from hiddenpop.inputs.toml import Section
 
@@ -85,7 +86,7 @@ class _Tables:
 def read_study(
     path: Path,
     families: Mapping[str, Mapping[str, PriorKind]],
-    recapture: Collection[str] = (),
+    sizing: Collection[str] = (),
 ) -> Study | SizeStudy:
     """Read a study folder, or its `study.toml`, and everything it names.
 
@@ -93,9 +94,8 @@ def read_study(
     ----------
     families
         For each known family of evidence, the priors it takes.
-    recapture
-        Names of the families of capture-recapture, which studies of the family "recapture"
-        may use.
+    sizing
+        Names of the families that size a population from one table.
 
     Raises
     ------
@@ -107,8 +107,8 @@ def read_study(
     top = _parse(file, faults) if file is not None else None
     study: Study | SizeStudy | None = None
     if top is not None and file is not None:
-        if top.peek("family") == SizeStudy.family:
-            study = read_size_study(top, file, recapture, faults)
+        if top.peek("family") in SIZE_STUDIES:
+            study = read_size_study(top, file, sizing, faults)
         else:
             study = _study(top, file, families, faults)
     if study is None or faults.found:
@@ -144,7 +144,7 @@ def _study(
             "study-family",
             "family",
             name=family,
-            fix=choose(family, [*families, SizeStudy.family]),
+            fix=choose(family, [*families, *SIZE_STUDIES]),
         )
     target = _target(top.section("target"))
     cells, unions = _groups(top.section("groups"))
@@ -154,6 +154,7 @@ def _study(
     sampling = read_sampling(top.section("sampling", optional=True))
     variants = tuple(read_variant(section, file.parent) for section in top.sections("variants"))
     posteriors = read_posteriors(top.section("posteriors", optional=True), file.parent)
+    joined = top.sections("components")
     report = read_report(top.section("report"))
     paths = table_paths(top.section("tables"), file.parent)
     top.done()
@@ -166,9 +167,14 @@ def _study(
         if not faults.found:
             evidence = with_posteriors(tables.evidence, posteriors)
             tables = replace(tables, evidence=evidence)
+    known = Known(groups, target.ages, target.middle if target.period else None,
+                  tables.areas, tables.rates, tables.biases)  # fmt: skip
+    components = read_components(joined, file.parent, known, faults)
+    check_components(top, components, tables.evidence)
+    paths |= {f"table of {one.id}": one.path for one in components if one.path is not None}
     study_checks.check_report(top, report, groups, tables.areas, tables.rates)
-    data = _data(tables, target, cells, unions)
-    study_checks.check_variants(top, variants, tables.areas, tables.evidence, data)
+    data = _data(tables, target, cells, unions, components)
+    study_checks.check_variants(top, variants, tables.areas, tables.evidence, data, joined)
     if faults.found or data is None:
         return None
     return Study(name, title, question, family, data, priors, sampling, report, variants,
@@ -242,11 +248,15 @@ def _tables(
 
 
 def _data(
-    tables: _Tables, target: Target, cells: tuple[str, ...], unions: dict[str, tuple[str, ...]]
-) -> SynthesisData | None:
+    tables: _Tables, target: Target, cells: tuple[str, ...], unions: dict[str, tuple[str, ...]],
+    components: tuple[Component, ...],
+) -> SynthesisData | None:  # fmt: skip
     """Everything together, None where something is missing."""
     areas, rates, biases, evidence = tables.areas, tables.rates, tables.biases, tables.evidence
     if areas is None or rates is None or biases is None or evidence is None:
         return None
     included = np.array(evidence.used)
-    return SynthesisData(target, areas, cells, unions, evidence, rates, biases, included)
+    joined = np.array([one.use for one in components], dtype=bool)
+    return SynthesisData(
+        target, areas, cells, unions, evidence, rates, biases, included, components, joined
+    )

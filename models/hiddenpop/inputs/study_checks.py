@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 
 from hiddenpop.inputs.area_checks import check_nesting
 from hiddenpop.inputs.areas import Areas
+from hiddenpop.inputs.components import counted_twice
 from hiddenpop.inputs.evidence import Evidence
 from hiddenpop.inputs.faults import Faults, choose
 from hiddenpop.inputs.rates import Rates
@@ -53,16 +54,19 @@ def check_variants(
     areas: Areas | None,
     evidence: Evidence | None,
     data: SynthesisData | None,
+    components: Collection[Section] = (),
 ) -> None:
     """Each variant names what exists, changes something and leaves something.
 
-    What is None is not checked; nor is the effect of a variant with unknown names.
+    What is None is not checked; nor is the effect of a variant with unknown names. Of
+    components, with faults or without, a variant may name the id and the source.
     """
+    more = {key: {str(one.peek(key)) for one in components} for key in ("id", "source")}
     for name, times in Counter(variant.name for variant in variants if variant.name).items():
         if times > 1:
             top.fault("variant-twice", "variants", name=name, times=times)
-    if evidence is not None:
-        reserved = {left_out_name(source): source for source in evidence.sources}
+    if data is not None:
+        reserved = {left_out_name(source): source for source in data.sources}
         for name in sorted({variant.name for variant in variants} & set(reserved)):
             top.fault("variant-reserved", "variants", name=name, source=reserved[name])
     for variant in variants:
@@ -70,9 +74,10 @@ def check_variants(
         rows = variant.with_rows + variant.without_rows
         where, known = f"variants.{variant.name}", True
         if evidence is not None:
-            used = sorted(set(evidence.rows["source"]))
+            used = sorted({*evidence.rows["source"], *more["source"]})
             known &= _known(top, "variant-source", where, sources, used)
-            known &= _known(top, "variant-row", where, rows, list(evidence.table["id"]))
+            ids = [*evidence.table["id"], *sorted(more["id"])]
+            known &= _known(top, "variant-row", where, rows, ids)
         if areas is not None:
             named = list(areas.table["name"])
             known &= _known(top, "variant-area", where, dict(variant.population), named)
@@ -83,7 +88,7 @@ def check_variants(
 def _check_effect(top: Section, where: str, variant: Variant, data: SynthesisData) -> None:
     """The variant, applied to checked data, changes something and leaves something."""
     rows, people = variant.chosen(data), dict(variant.population)
-    usual = tuple(data.evidence.rows.loc[data.evidence.used, "id"])
+    usual = tuple(name for name, used in zip(data.ids, data.used, strict=True) if used)
     given = data.areas.table.set_index("name")["population"]
     if not rows:
         top.fault("variant-no-evidence", where, name=variant.name)
@@ -93,6 +98,10 @@ def _check_effect(top: Section, where: str, variant: Variant, data: SynthesisDat
         top.fault("variant-no-change", where, name=variant.name)
     if people and not _nests(data.areas, people):
         top.fault("variant-population", where, name=variant.name)
+    for one in data.components:
+        for row in counted_twice(one, rows, data.evidence) if one.id in rows else ():
+            if not (one.use and row in usual):  # said of the study itself
+                top.fault("component-double", where, name=one.id, row=row)
 
 
 def _nests(areas: Areas, people: dict[str, float]) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import pandas as pd
 
 from hiddenpop.inputs import periods
 from hiddenpop.inputs.areas import Areas
+from hiddenpop.inputs.components import Component
 from hiddenpop.inputs.evidence import Evidence
 from hiddenpop.inputs.rates import Biases, Rates
 
@@ -51,6 +53,10 @@ class SynthesisData:
         Named unions of cells.
     included
         Which rows of the evidence count, shape (evidence,).
+    components
+        Tables of overlapping lists that are parts of the model.
+    joined
+        Which components count, shape (component,).
     """
 
     target: Target
@@ -61,6 +67,8 @@ class SynthesisData:
     rates: Rates
     biases: Biases
     included: np.ndarray
+    components: tuple[Component, ...] = ()
+    joined: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -75,11 +83,48 @@ class SynthesisData:
              for group in self.groups]
         )  # fmt: skip
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Rows of evidence, then components."""
+        return (*self.evidence.ids, *(one.id for one in self.components))
+
+    @property
+    def used(self) -> np.ndarray:
+        """Which of `ids` count in the main analysis."""
+        return np.array([*self.evidence.used, *(one.use for one in self.components)], dtype=bool)
+
+    @property
+    def counted(self) -> np.ndarray:
+        """Which of `ids` count here."""
+        return np.concatenate([self.included, self.joined]).astype(bool)
+
+    @property
+    def targets(self) -> pd.DataFrame:
+        """What each of `ids` is about: id, area, group, of, period, source, middle."""
+        rows = self.evidence.rows
+        if not self.components:
+            return rows
+        more = pd.DataFrame([one.target for one in self.components])
+        return pd.concat([rows[list(more)], more.set_index("id", drop=False)])
+
+    @property
+    def exponents(self) -> np.ndarray:
+        """Power of each rate in each of `ids`, (evidence, rate)."""
+        return np.vstack([self.evidence.exponents, *(one.exponents for one in self.components)])
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Sources in the main analysis, in order of appearance."""
+        own = [one.source for one in self.components if one.use]
+        return tuple(dict.fromkeys([*self.evidence.sources, *own]))
+
     def including(self, ids: Iterable[str]) -> SynthesisData:
-        """Return the same data with exactly these rows of evidence counted."""
+        """Return the same data with exactly these rows of evidence and components counted."""
         wanted = set(ids)
         return replace(
-            self, included=np.array([name in wanted for name in self.evidence.ids], dtype=bool)
+            self,
+            included=np.array([name in wanted for name in self.evidence.ids], dtype=bool),
+            joined=np.array([one.id in wanted for one in self.components], dtype=bool),
         )
 
     def with_population(self, changes: dict[str, float]) -> SynthesisData:

@@ -6,7 +6,7 @@ import re
 
 __all__ = ["KINDS", "RATE_NAME", "RESIDENTS", "UNSTATED", "parse_rates"]
 
-KINDS = ("count", "estimate", "range", "proportion", "lower", "upper", "guess")
+KINDS = ("count", "benchmark", "estimate", "range", "proportion", "lower", "upper", "guess")
 """What a row of evidence can be; the kind decides the likelihood."""
 
 RESIDENTS = "residents"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from hiddenpop.inputs.faults import Faults
 from hiddenpop.inputs.numbers import LEVELS
@@ -129,6 +129,12 @@ class Section:
         """A sub-table; where it is missing, an empty one in which nothing is missed."""
         value = self._get(key, dict, "a table", optional=optional)
         return Section(value, self._join(key), self._file, self._faults)
+
+    def part(self, keys: Collection[str]) -> Section:
+        """The same section with some of its keys only; here they count as asked for."""
+        self._asked |= dict.fromkeys(keys)
+        some = {key: value for key, value in self._content.items() if key in keys}
+        return Section(some, self._path, self._file, self._faults)
 
     def peek(self, key: str) -> object:
         """What stands at a key, without asking for it."""

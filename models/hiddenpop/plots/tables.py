@@ -150,6 +150,8 @@ def _reported(estimate: Estimate) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         row = frame.iloc[at]
         if kind[at] == "proportion":
             centre[at], below[at], above[at] = _proportion(row)
+        elif kind[at] == "benchmark":
+            centre[at], below[at], above[at] = _benchmark(row)
         elif kind[at] in BOUNDS:
             centre[at] = np.log(row["value"])
             below[at] = above[at] = _softness(row, estimate)
@@ -170,6 +172,16 @@ def _proportion(row: pd.Series[Any]) -> tuple[float, float, float]:
     )
     centre = np.log(max(sum(ends) / 2, 0.5) / n)
     return float(centre), float(max(centre - low, 1e-9)), float(max(high - centre, 1e-9))
+
+
+def _benchmark(row: pd.Series[Any]) -> tuple[float, float, float]:
+    """Log count and its sds, at most those of a Poisson count, from both ends of a range."""
+    ends = (row["value"],) * 2 if not np.isnan(row["value"]) else (row["low"], row["high"])
+    low, high = (max(x, 0.5) for x in ends)
+    centre = np.log((low + high) / 2)
+    return float(centre), float(centre - np.log(low) + 1 / np.sqrt(low)), float(
+        np.log(high) - centre + 1 / np.sqrt(high)
+    )
 
 
 def _softness(row: pd.Series[Any], estimate: Estimate) -> float:
@@ -193,7 +205,7 @@ def biases_table(estimate: Estimate, level: float = 0.95) -> pd.DataFrame:
     `fixed` sources have no bias to learn; `rows` counts their rows in use.
     """
     data: SynthesisData = estimate.data.data
-    z, sources, rows = z_score(level), data.evidence.rows["source"], []
+    z, sources, rows = z_score(level), data.targets["source"], []
     for i, name in enumerate(data.biases.names):
         if name not in set(sources):
             continue
@@ -202,7 +214,7 @@ def biases_table(estimate: Estimate, level: float = 0.95) -> pd.DataFrame:
             {
                 "source": name,
                 "scope": data.biases.table.set_index("name").loc[name, "scope"],
-                "rows": int(((sources == name).to_numpy() & data.included.astype(bool)).sum()),
+                "rows": int(((sources == name).to_numpy() & data.counted).sum()),
                 "fixed": sigma == 0,
                 "prior_low": np.exp(mu - z * sigma),
                 "prior_median": np.exp(mu),

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from math import comb
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from hiddenpop.estimate import Estimate, Summary
+from hiddenpop.estimate import Estimate, Summary, summarise
+from hiddenpop.inputs.components import Component
 from hiddenpop.inputs.numbers import as_number
+from hiddenpop.inputs.overlap import Margins
 from hiddenpop.plots.tables import biases_table, evidence_table
 from hiddenpop.words import Exact, factor, name_words, people, percent, plain, triple
 
-__all__ = ["amount", "area_rows", "bias_rows", "rate_prior", "rate_rows", "unused_rows",
-           "used_rows"]  # fmt: skip
+__all__ = ["amount", "area_rows", "bias_rows", "component_rows", "rate_prior", "rate_rows",
+           "unused_rows", "used_rows"]  # fmt: skip
 
 KINDS = {
     "count": "counted",
+    "benchmark": "members counted, each once",
     "estimate": "estimated",
     "range": "range of an expert",
     "guess": "figure without a stated error; its interval is assumed",
@@ -83,6 +86,49 @@ def unused_rows(estimate: Estimate) -> list[dict[str, Any]]:
     return [_source(row) | {"reason": row["reason"]} for _, row in rows.iterrows()]
 
 
+def component_rows(estimate: Estimate) -> list[dict[str, Any]]:
+    """Tables of overlapping lists: people seen, N that the model finds, where they come from."""
+    data = estimate.data.data
+    rows = []
+    for one, counts in zip(data.components, data.joined, strict=True):
+        table = one.table
+        totals = table.totals if isinstance(table, Margins) else table.list_totals
+        size = summarise(estimate.draws("without_bias", evidence=one.id))
+        rows.append(
+            {
+                "id": one.id,
+                "about": f"{one.area}, {name_words(one.group)}",
+                "when": f"{one.period}, ages {one.ages}",
+                "lists": ", ".join(
+                    f"{name_words(name)} {total:,.0f}"
+                    for name, total in zip(table.lists, totals, strict=True)
+                ),
+                "what": "totals only" if isinstance(table, Margins) else "overlaps known",
+                "observed": f"{one.observed:,.0f}",
+                "expected": triple(size.median, size.low, size.high),
+                "odds_ratios": _odds_ratios(estimate, one),
+                "rates": name_words(one.rates).replace(" * ", " × "),
+                "source": name_words(one.source),
+                "definition": one.definition,
+                "citation": one.citation,
+                "unused": "" if counts else one.reason or "left out of this result",
+            }
+        )
+    return rows
+
+
+def _odds_ratios(estimate: Estimate, one: Component) -> str:
+    """Odds ratios of pairs of lists, their geometric mean in each draw; empty where independent."""
+    name = f"{one.id}.interaction"
+    if name not in estimate.tree["posterior"]:
+        return ""
+    dim = f"{one.id}.link"
+    # Pairs come first among interactions.
+    pairs = estimate.tree["posterior"][name].isel({dim: slice(comb(len(one.table.lists), 2))})
+    found = summarise(np.exp(pairs.mean(dim).to_numpy()))
+    return triple(found.median, found.low, found.high)
+
+
 def _source(row: pd.Series[Any]) -> dict[str, Any]:
     group, (number, ends) = name_words(row["group"]), reported(row)
     if row["of"] == "residents":
@@ -108,14 +154,8 @@ def _source(row: pd.Series[Any]) -> dict[str, Any]:
 def rate_prior(estimate: Estimate, name: str, level: float = 0.95) -> Summary:
     """Prior of a share or factor in five numbers."""
     rates, tail = estimate.data.data.rates, (1 - level) / 2
-    if name in rates.shares:
-        at = rates.shares.index(name)
-        prior = stats.beta(rates.alpha[at], rates.beta[at])
-    else:
-        at = rates.factors.index(name)
-        prior = stats.lognorm(rates.sigma[at], scale=np.exp(rates.mu[at]))
-    low, median, high = prior.ppf([tail, 0.5, 1 - tail])
-    return Summary(float(median), float(prior.mean()), float(low), float(high), level)
+    low, median, high = rates.prior_quantiles(name, [tail, 0.5, 1 - tail])
+    return Summary(float(median), rates.prior_mean(name), float(low), float(high), level)
 
 
 def rate_rows(estimate: Estimate) -> list[dict[str, Any]]:
@@ -130,6 +170,8 @@ def rate_rows(estimate: Estimate) -> list[dict[str, Any]]:
             else f"{percent(Exact(as_number(row['level'])))} of it between {_number(row['low'])} "
             f"and {_number(row['high'])}"
         )
+        if row["selection"]:
+            basis += f"; the survey may select those with the event, odds ratio {row['selection']}"
         rows.append(
             {
                 "name": name_words(row["name"]),

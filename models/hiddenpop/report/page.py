@@ -12,7 +12,14 @@ from hiddenpop.estimate import Estimate
 from hiddenpop.families import FAMILIES
 from hiddenpop.report.conflicts import conflicts
 from hiddenpop.report.figures import pictures
-from hiddenpop.report.inputs import area_rows, bias_rows, rate_rows, unused_rows, used_rows
+from hiddenpop.report.inputs import (
+    area_rows,
+    bias_rows,
+    component_rows,
+    rate_rows,
+    unused_rows,
+    used_rows,
+)
 from hiddenpop.report.model import prior_rows, spans
 from hiddenpop.report.results import comparisons, influence, results, shares, variant_rows
 from hiddenpop.report.sentences import render_sentences
@@ -91,6 +98,7 @@ def _inputs(estimate: Estimate) -> dict[str, Any]:
                    for group in estimate.data.report.groups if group in unions},
         "used": used_rows(estimate),
         "unused": unused_rows(estimate),
+        "components": component_rows(estimate),
         "rates": rate_rows(estimate),
         "biases": bias_rows(estimate),
         "areas": area_rows(estimate),

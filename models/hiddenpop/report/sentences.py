@@ -158,7 +158,7 @@ def _variant(
         _known("reported group", group, study.report.groups)
         _known("quantity", quantity, ("N", "prevalence_per_1000"))
         own = [one.name for one in study.variants]
-        left_out = [left_out_name(source) for source in study.data.evidence.sources]
+        left_out = [left_out_name(source) for source in study.data.sources]
         _known("variant", name, own + left_out)
         if frame is None:
             return NOTHING

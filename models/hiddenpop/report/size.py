@@ -1,4 +1,4 @@
-"""The report of a capture-recapture study."""
+"""The report of a study of one table: lists, repeated captures, benchmarks or a tree."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from hiddenpop.checks.tipping import pair_tipping, xi_tipping
 from hiddenpop.families import FAMILIES
 from hiddenpop.family_fits import FamilyFits
 from hiddenpop.inference import versions
+from hiddenpop.inputs.multipliers import MultiplierTable
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.size_study import COMBINED
+from hiddenpop.inputs.tree import Tree
 from hiddenpop.plots.overlap import fitted_cells, forest, upset, upset_table, xi_figure, xi_table
+from hiddenpop.report.benchmarks import benchmark_parts, benchmark_pictures
 from hiddenpop.report.figures import Picture, as_uri
 from hiddenpop.size import SizeEstimate
 from hiddenpop.words import Exact, interval, people, percent, plain, probability
@@ -54,6 +57,10 @@ def size_report(found: FamilyFits, command: str) -> str:
                 if name != COMBINED and estimate.models is not None},
         tipping=_tipping(found),
         table=_table(found),
+        kind=study.source.kind,
+        alternatives={switch: [_row(e) for e in estimates.values()]
+                      for switch, estimates in found.alternatives.items()},
+        **benchmark_parts(found),
         pictures=_pictures(found),
         command=command,
         sampling=study.sampling,
@@ -149,7 +156,7 @@ def _table(found: FamilyFits) -> dict[str, Any]:
 def _tipping(found: FamilyFits) -> dict[str, Any] | None:
     """What would have to be true for N to be the threshold, in words."""
     threshold, data = found.study.threshold, found.data
-    if threshold is None:
+    if threshold is None or isinstance(data, MultiplierTable | Tree):
         return None
     rows = [
         {
@@ -178,6 +185,8 @@ def _tipping(found: FamilyFits) -> dict[str, Any] | None:
 
 def _pictures(found: FamilyFits) -> dict[str, Picture]:
     """All figures by their key."""
+    if isinstance(found.data, MultiplierTable | Tree):
+        return {picture.key: picture for picture in benchmark_pictures(found)}
     pictures = [_forest(found)]
     if isinstance(found.data, OverlapTable):
         pictures.append(_upset(found.data))

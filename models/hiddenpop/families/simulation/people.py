@@ -1,4 +1,4 @@
-"""What simulators of overlap tables share: how many people there are, and the table of the seen."""
+"""What simulators of tables share: how many people there are, and the table of the seen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from hiddenpop.families.size_prior import SizePrior
-from hiddenpop.inputs.overlap import Margins, OverlapTable
+from hiddenpop.inputs.overlap import OverlapTable
+from hiddenpop.inputs.table import Table
 
 __all__ = ["draw_size", "tabulate"]
 
@@ -15,7 +16,7 @@ TIMES = (1.3, 4.0)
 """Where the prior on N has no mass to draw from, N is so many times what the table observed."""
 
 
-def draw_size(data: OverlapTable | Margins, prior: SizePrior, rng: np.random.Generator) -> int:
+def draw_size(data: Table, prior: SizePrior, rng: np.random.Generator) -> int:
     """N from its prior, or, where that is improper, around the size of the table."""
     if prior.kind == "uniform":
         return int(rng.integers(1, int(prior.one) + 1))

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import special
 
 from hiddenpop.inputs.areas import MAX_SD
-from hiddenpop.inputs.evidence import RESIDENTS
+from hiddenpop.inputs.evidence import RESIDENTS, parse_rates
 from hiddenpop.inputs.synthesis import SynthesisData
 from hiddenpop.priors import logit_normal_from_interval, z_score
 
@@ -46,7 +46,8 @@ class Truth:
     between_areas, between_compositions, overdispersion
         sigma, s and phi of the model.
     rates
-        Values in the order of `data.rates.names`, shape (rate,).
+        Values in the order of `data.rates.names`, shape (rate,); of shares among all members, not
+        among those whom a survey finds.
     bias
         Reported / true of each source, in the order of `data.biases.names`, shape (source,).
     drift
@@ -110,12 +111,20 @@ def draw_truth(data: SynthesisData, priors: Priors, rng: np.random.Generator) ->
         data, priors, residents,
         _draw_users(data, priors, residents, sigma, s, rng),
         sigma, s, phi,
-        np.concatenate(
-            [rng.beta(rates.alpha, rates.beta), np.exp(rng.normal(rates.mu, rates.sigma))]
-        ),
+        np.concatenate([_draw_shares(data, rng), np.exp(rng.normal(rates.mu, rates.sigma))]),
         np.exp(rng.normal(biases.mu, biases.sigma)),
         {pair: float(rng.normal()) for pair in pairs},
     )  # fmt: skip
+
+
+def _draw_shares(data: SynthesisData, rng: np.random.Generator) -> np.ndarray:
+    """Beta shares of surveys, their odds over the odds ratio with which each survey selects."""
+    shares = rng.beta(data.rates.alpha, data.rates.beta)
+    for name, prior in data.rates.selection.items():
+        at = data.rates.shares.index(name)
+        odds = shares[at] / (1 - shares[at]) / np.exp(rng.normal(prior.mu, prior.sigma))
+        shares[at] = odds / (1 + odds)
+    return np.asarray(shares)
 
 
 def _draw_residents(data: SynthesisData, rng: np.random.Generator) -> np.ndarray:
@@ -266,6 +275,27 @@ def _draw_count(
     return float(np.round(rng.poisson(mean) * row["design_effect"])), np.nan, np.nan
 
 
+def _draw_benchmark(
+    row: pd.Series, expected: float, truth: Truth, rng: np.random.Generator
+) -> _Numbers:
+    """Each member is counted or not; then the source gets the number wrong by its factor."""
+    names, powers = truth.data.rates.names, parse_rates(row["rates"])
+    chance = np.prod([truth.rates[names.index(name)] ** power for name, power in powers.items()])
+    bias = truth.bias[truth.data.biases.names.index(row["source"])]
+    members = round(expected / chance / bias)
+    reported = float(np.round(rng.binomial(members, chance) * bias))
+    if not np.isnan(row["value"]):
+        return reported, np.nan, np.nan
+    return np.nan, *_bracket(row, reported)
+
+
+def _bracket(row: pd.Series, number: float) -> tuple[float, float]:
+    """The bracket that a number falls into, of those into which the row's own cuts all numbers."""
+    width = row["high"] - row["low"] + 1
+    low = row["low"] + width * np.floor((number - row["low"] + 0.5) / width)
+    return max(low, 0.0), low + width - 1
+
+
 def _draw_proportion(
     row: pd.Series, expected: float, truth: Truth, rng: np.random.Generator
 ) -> _Numbers:
@@ -279,10 +309,8 @@ def _draw_proportion(
     x = rng.binomial(effective, min(expected, 1.0)) * row["n"] / effective
     if not np.isnan(row["value"]):
         return x, np.nan, np.nan
-    # Rounding cuts the numbers of people into brackets; find the one that x falls into.
-    width = row["high"] - row["low"] + 1
-    low = row["low"] + width * np.floor((x - row["low"] + 0.5) / width)
-    return np.nan, max(low, 0.0), min(low + width - 1, row["n"])
+    low, high = _bracket(row, x)
+    return np.nan, low, min(high, row["n"])
 
 
 def _draw_bound(
@@ -306,6 +334,7 @@ _DRAWS: dict[
     "range": _draw_error,
     "guess": _draw_error,
     "count": _draw_count,
+    "benchmark": _draw_benchmark,
     "proportion": _draw_proportion,
     "lower": _draw_bound,
     "upper": _draw_bound,

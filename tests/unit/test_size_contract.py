@@ -1,4 +1,4 @@
-"""Every family of capture-recapture keeps the same contract."""
+"""Every family that sizes a population from one table keeps the same contract."""
 
 import json
 import re
@@ -12,11 +12,13 @@ from pytensor.compile.mode import Mode
 from hiddenpop.families import FAMILIES, Family
 from hiddenpop.inference import judge
 from hiddenpop.inputs.faults import messages
+from hiddenpop.inputs.multipliers import Benchmark, Interval, MultiplierTable, Rate
 from hiddenpop.inputs.overlap import Margins, OverlapTable
 from hiddenpop.inputs.repeats import RepeatTable
 from hiddenpop.inputs.settings import Sampling
 from hiddenpop.inputs.table import Table
-from hiddenpop.size import SizeEstimate, fit_table
+from hiddenpop.inputs.tree import Branch, Tree
+from hiddenpop.size import SizeEstimate, fit_table, refused
 
 __all__: list[str] = []
 
@@ -34,12 +36,26 @@ REPEATS = RepeatTable(
     np.array([1, 2, 3, 4]), np.array([120.0, 40.0, 12.0, 3.0]), pd.DataFrame(index=range(4)), 5000.0
 )
 MARGINS = Margins(("a", "b", "c"), (93, 86, 105), 228)
+BENCHMARKS = MultiplierTable.of(
+    Benchmark.counted("treated", 400.0, Rate(x=40.0, n=200.0)),
+    Benchmark("known before", "figure", 1800.0, 1800.0, 1800.0,
+              interval=Interval(1000.0, 3200.0, 0.95)),
+    population=50000.0,
+)  # fmt: skip
+TREE = Tree(
+    (
+        Branch("users", "treated", 40.0, 200.0, sample="survey", count=400.0),
+        Branch("users", "arrested only", 30.0, 200.0, sample="survey", count=320.0),
+    ),
+    "users", 5000.0,
+)  # fmt: skip
+OF_KIND: dict[str, Table] = {"repeats": REPEATS, "benchmarks": BENCHMARKS, "tree": TREE}
 
 
 def table_for(family: Family) -> Table:
-    if family.data == "repeats":
-        return REPEATS
-    return TWO if family.name == "two-list" else THREE
+    if family.data == "overlap":
+        return TWO if family.name == "two-list" else THREE
+    return OF_KIND[family.data]
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -64,12 +80,12 @@ def test_priors_are_frozen_and_documented(family: Family) -> None:
 
 
 def test_data_of_another_kind_are_refused_in_words(family: Family) -> None:
-    others = [REPEATS, TWO if family.data == "repeats" else None]
-    for data in others:
-        if data is None or (family.data == "repeats") == isinstance(data, RepeatTable):
+    others = {**OF_KIND, "overlap": TWO}
+    for kind, data in others.items():
+        if kind == family.data:
             continue
-        refusal = family.module.refusal(data, family.module.Priors())
-        assert refusal is not None
+        refusal = refused(data, family.name)
+        assert refusal is not None, kind
         words = messages()[refusal.code]
         assert all(part.format(**{"family": family.name, **refusal.values}) for part in words)
 
