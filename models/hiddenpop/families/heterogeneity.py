@@ -102,6 +102,11 @@ def refusal(data: OverlapTable | Margins, priors: Priors) -> Refusal | None:
     whole = data.total()
     if not whole.exact:
         return Refusal("heterogeneity-inexact")
+    return _refused_counts(whole, priors)
+
+
+def _refused_counts(whole: OverlapTable, priors: Priors) -> Refusal | None:
+    """What the counts do not say."""
     empty = [name for name, n in zip(whole.lists, whole.list_totals, strict=True) if n == 0]
     if empty:
         return Refusal("heterogeneity-list-empty", {"names": ", ".join(empty)})

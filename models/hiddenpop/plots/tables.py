@@ -179,8 +179,10 @@ def _benchmark(row: pd.Series[Any]) -> tuple[float, float, float]:
     ends = (row["value"],) * 2 if not np.isnan(row["value"]) else (row["low"], row["high"])
     low, high = (max(x, 0.5) for x in ends)
     centre = np.log((low + high) / 2)
-    return float(centre), float(centre - np.log(low) + 1 / np.sqrt(low)), float(
-        np.log(high) - centre + 1 / np.sqrt(high)
+    return (
+        float(centre),
+        float(centre - np.log(low) + 1 / np.sqrt(low)),
+        float(np.log(high) - centre + 1 / np.sqrt(high)),
     )
 
 
