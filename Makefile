@@ -13,26 +13,32 @@ UV := uv==0.13.9
 # Somebody else's packages must not get in front of the pinned ones.
 unexport PYTHONPATH
 
-.PHONY: help report test test-slow check lint types lock wheel clean FORCE
+.PHONY: help report test test-slow calibration calibration-quick check lint types lock wheel clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-18s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 report: $(INSTALLED) ## run the main study; the report is results/crack-2005/report.html
 	$(BIN)/hiddenpop run $(STUDY) --out $(OUT)
 	@echo "The report: $(CURDIR)/$(OUT)/report.html"
 
 # Two workers on two cores: a thread pool in each of them would only make them wait for each other.
-test test-slow: export OMP_NUM_THREADS = 1
-test test-slow: export OPENBLAS_NUM_THREADS = 1
-test test-slow: export MPLBACKEND = Agg
+test test-slow calibration calibration-quick: export OMP_NUM_THREADS = 1
+test test-slow calibration calibration-quick: export OPENBLAS_NUM_THREADS = 1
+test test-slow calibration calibration-quick: export MPLBACKEND = Agg
 
 test: check ## check, then all tests but the slow ones
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(INSTALLED) ## the slow tests: recovery at full size, five seeds of the main study
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+
+calibration-quick: $(INSTALLED) ## simulated data against every family, a short look
+	$(BIN)/python tests/calibration/run.py --quick
+
+calibration: $(INSTALLED) ## the same at full length: hours; can be stopped and resumed
+	$(BIN)/python tests/calibration/run.py
 
 check: lint types ## lint and types
 

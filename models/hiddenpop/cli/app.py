@@ -30,6 +30,7 @@ from hiddenpop.cli.shared import (
     run_sizes,
     talk,
 )
+from hiddenpop.cli.trust import trust
 from hiddenpop.errors import HiddenPopError, InputError
 
 if TYPE_CHECKING:
@@ -196,6 +197,7 @@ app.command(
 app.command("elicit", epilog="Example: hiddenpop elicit '350 to 400 at 0.8' --population 15000")(
     guarded(elicit_prior)
 )
+app.command(epilog="Example: hiddenpop trust results/crack-2005")(guarded(trust))
 
 
 @app.command(epilog="Example: hiddenpop check my-town")

@@ -11,6 +11,7 @@ import numpy as np
 from hiddenpop.families.multiplier_areas_design import Design
 from hiddenpop.families.multiplier_areas_rates import misfit
 from hiddenpop.inputs.multipliers import MultiplierTable
+from hiddenpop.words import percent
 
 if TYPE_CHECKING:  # `families.multiplier_areas` calls this module
     from hiddenpop.families.multiplier_areas import Priors
@@ -34,7 +35,16 @@ def assumption(data: MultiplierTable) -> str:
 
 def notes(design: Design, priors: Priors) -> list[str]:
     """Sentences that a reader must see."""
-    return [*_priors(design, priors), *_coverage(design), *_dependence(design)]
+    return [
+        *_whose(design.data), *_priors(design, priors), *_coverage(design), *_dependence(design)
+    ]  # fmt: skip
+
+
+def _whose(data: MultiplierTable) -> Iterator[str]:
+    """Which strata the number is of, where they are not all."""
+    if len(data.current) < len(data.strata):
+        areas = "all areas together" if len(data.current) > 1 else "one area"
+        yield f"N is that of the last period, {data.strata[data.current[0]][1]}, {areas}."
 
 
 def _priors(design: Design, priors: Priors) -> Iterator[str]:
@@ -46,8 +56,8 @@ def _priors(design: Design, priors: Priors) -> Iterator[str]:
     low, high, level = priors.prevalence
     yield (
         f"Priors: the common prevalence lies between {low:.4g} and {high:.4g} of residents with "
-        f"{level:.0%} probability; the mean share of each benchmark is {beta}{flat}; sds on the "
-        f"logit scale are half-normal with scale {priors.between_areas:g} between areas, "
+        f"{percent(level)} probability; the mean share of each benchmark is {beta}{flat}; sds on "
+        f"the logit scale are half-normal with scale {priors.between_areas:g} between areas, "
         f"{priors.between_shares:g} between shares, {priors.change:g} and {priors.share_change:g} "
         "for the change of prevalence and of shares in a year."
     )

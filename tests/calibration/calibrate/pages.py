@@ -1,0 +1,84 @@
+"""Tables, figures and sentences from the replicates that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from hiddenpop.checks.calibration import (
+    LEVELS,
+    calibration_sentences,
+    calibration_table,
+    coverage_table,
+)
+from hiddenpop.plots.calibration import coverage_figure, rank_figure
+
+__all__ = ["COVERAGE_COLUMNS", "RANK_COLUMNS", "costs", "write_report"]
+
+RANK_COLUMNS = ("status", "quantity", "rank", "truth", "seconds")
+COVERAGE_COLUMNS = (
+    "status", "family", "N", "observed", "median",
+    *(f"{end}_{100 * level:.0f}" for level in LEVELS for end in ("low", "high")), "seconds",
+)  # fmt: skip
+
+
+def write_report(out: Path, ranks: pd.DataFrame, intervals: pd.DataFrame) -> Iterator[str]:
+    """Write every table and figure into `out`, and say what they show.
+
+    `calibration_table.csv`, `coverage_table.csv`, `cost.csv`; `ranks-<study>.svg` and
+    `coverage.svg`; `summary.md`.
+    """
+    said: list[str] = []
+    if not ranks.empty:
+        table = calibration_table(ranks)
+        table.to_csv(out / "calibration_table.csv", index=False)
+        said += [*calibration_sentences(table), *_unusual(ranks)]
+        for study, part in ranks.groupby("study", sort=False):
+            if part["rank"].notna().sum() > 1:
+                _save(rank_figure(part), out / f"ranks-{str(study).replace(' ', '-')}.svg")
+    known = intervals[intervals["family"] != "all"] if not intervals.empty else intervals
+    if not known.empty:
+        scores = coverage_table(known.rename(columns={"regime": "scenario"}))
+        scores.to_csv(out / "coverage_table.csv", index=False)
+        _save(coverage_figure(scores), out / "coverage.svg")
+        said += _unusual(intervals, "family")
+    if not (ranks.empty and intervals.empty):
+        costs(ranks, intervals).to_csv(out / "cost.csv", index=False)
+    (out / "summary.md").write_text("\n\n".join(said) + "\n", encoding="utf-8")
+    yield from said
+
+
+def costs(*replicates: pd.DataFrame) -> pd.DataFrame:
+    """Replicates, mean seconds of one and the sum in minutes of one core, by study and regime.
+
+    Computing time of the fits, all threads together, without compiling.
+    """
+    every = pd.concat([frame for frame in replicates if not frame.empty])
+    # Quantities of one fit share its seconds; families of one table have their own.
+    names = ["study", "regime", "replicate"]
+    each = every.assign(family=every.get("family", "")).fillna({"family": ""})
+    one = each.groupby([*names, "family"], sort=False)["seconds"].first()
+    fits = one.groupby(names, sort=False).sum()
+    found = fits.groupby(["study", "regime"], sort=False).agg(["count", "mean", "sum"])
+    found = found.rename(columns={"count": "replicates", "mean": "seconds", "sum": "minutes"})
+    return found.assign(minutes=found["minutes"] / 60).reset_index()
+
+
+def _unusual(frame: pd.DataFrame, by: str = "study") -> list[str]:
+    """How many replicates were refused, in doubt or in error, by study or family."""
+    first = frame.groupby([by, "regime", "replicate"], sort=False)["status"].first()
+    rows = []
+    for name, status in first.groupby(level=by, sort=False):
+        odd = status[status != "ok"].value_counts()
+        if len(odd):
+            what = "; ".join(f"{count} {reason}" for reason, count in odd.items())
+            rows.append(f"{name}: of {len(status)} data sets {what}.")
+    return rows
+
+
+def _save(figure: Figure, path: Path) -> None:
+    # No date, so that the same numbers give the same file.
+    figure.savefig(path, metadata={"Date": None})
