@@ -15,7 +15,7 @@ import numpy as np
 from hiddenpop.families.simulation.people import draw_size
 from hiddenpop.inputs import periods
 from hiddenpop.inputs.multipliers import Benchmark, Interval, MultiplierTable, Rate
-from hiddenpop.priors import logit_normal_from_interval, z_score
+from hiddenpop.priors import beta_from_interval, logit_normal_from_interval, z_score
 
 if TYPE_CHECKING:  # `families.multiplier_areas` is not needed to run
     from hiddenpop.families.multiplier_areas import Priors
@@ -65,7 +65,11 @@ class Truth:
 
 
 def draw_truth(data: MultiplierTable, priors: Priors, rng: np.random.Generator) -> Truth:
-    """Draw every unknown of the model from its prior."""
+    """Draw every unknown of the model from its prior.
+
+    Shares and rates that are stated by quantiles are not drawn from these but like surveyed ones:
+    tables with such rows serve recovery, not calibration.
+    """
     start = logit_normal_from_interval(*priors.prevalence)
     level = rng.normal(start.mu, start.sigma)
     between, common, own = np.abs(rng.normal(0, [priors.between_areas, priors.change,
@@ -95,7 +99,7 @@ def draw_truth(data: MultiplierTable, priors: Priors, rng: np.random.Generator) 
         return float(np.exp(rng.normal(middle, sd)))
 
     def part(interval: Interval) -> float:
-        return float(rng.uniform(interval.low, interval.high))
+        return float(rng.beta(*beta_from_interval(*interval)))
 
     factors, selection = {}, {}
     for row in data.rows:
@@ -174,7 +178,7 @@ def _rates(data: MultiplierTable, priors: Priors, rng: np.random.Generator) -> d
             found |= {_key(data, row): 1.0 for row in rows}
             continue
         share = rows[0].kind not in ("events", "amount")
-        mean = rng.beta(priors.share_a + 1, priors.share_b + 1) if share else _typical(rows)
+        mean = rng.beta(priors.share_a, priors.share_b) if share else _typical(rows)
         strata = tuple(data.strata[row.stratum] for row in rows)
         areas = len({area for area, _ in strata})
         # Half of the change of shares is common, half each area's own.
