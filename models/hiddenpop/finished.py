@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ class Finished:
     run: dict[str, Any]
     study: Study | SizeStudy
 
+    @cached_property
     def fits(self) -> Estimate | FamilyFits:
-        """The posteriors of the run.
+        """The posteriors of the run, read once.
 
         Raises
         ------

@@ -54,7 +54,7 @@ def replay(folder: Path) -> Replay:
     found = load_finished(folder)
     reasons = found.changed_inputs + found.changed_outputs
     reasons = (reasons or found.changed_study) + found.changed_versions
-    before = found.fits()
+    before = found.fits
     if isinstance(before, FamilyFits):
         return _replay_sizes(before, int(found.run["seed"]), reasons)
     drawn = int(before.tree.attrs["seed"])

@@ -83,7 +83,7 @@ type _Part = Callable[[Fits, _Bench, float | None], Frame]
 
 
 def trust(
-    folder: Path,
+    result: Path | Finished,
     *,
     threshold: float | None = None,
     only: Collection[str] = (),
@@ -94,8 +94,8 @@ def trust(
 
     Parameters
     ----------
-    folder
-        A result directory.
+    result
+        A result directory, or what was read of it.
     threshold
         A size for which it is said what would have to be true; default: the study's own.
     only
@@ -112,8 +112,8 @@ def trust(
         was made by another version (and not `anyway`), a check does not exist, or nothing can
         be written.
     """
-    found = load_finished(folder)
-    fits = found.fits()
+    found = load_finished(result) if isinstance(result, Path) else result
+    fits = found.fits
     _refuse(found, fits, anyway=anyway)
     chosen = parts_of(fits)
     if unknown := set(only) - set(chosen):

@@ -34,8 +34,8 @@ def trust(
     from hiddenpop.trust import parts_of
     from hiddenpop.trust import trust as check
 
-    steps = len(only or parts_of(load_finished(folder).fits()))
-    with progress(steps) as step:
+    result = load_finished(folder)
+    with progress(len(only or parts_of(result.fits))) as step:
         shown: set[str] = set()
 
         def tell(text: str) -> None:
@@ -44,7 +44,7 @@ def trust(
             shown.add(name)
 
         found = check(
-            folder, threshold=threshold, only=only or (), anyway=anyway, on_step=tell
+            result, threshold=threshold, only=only or (), anyway=anyway, on_step=tell
         )  # fmt: skip
     page = None if only else write_trust(found)
     emit({name: frame.to_dict("records") for name, frame in found.parts.items()}, json)

@@ -13,7 +13,8 @@ from functools import cached_property
 
 import numpy as np
 
-from hiddenpop.families.multiplier_areas_rates import Information, is_share
+from hiddenpop.families.maths.benchmark_terms import is_share
+from hiddenpop.families.multiplier_areas_rates import Information
 from hiddenpop.inputs import periods
 from hiddenpop.inputs.multipliers import Benchmark, MultiplierTable
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hiddenpop.families.maths.benchmark_terms import misfit
 from hiddenpop.families.multiplier_areas_design import Design
-from hiddenpop.families.multiplier_areas_rates import misfit
 from hiddenpop.inputs.multipliers import MultiplierTable
 from hiddenpop.words import percent
 

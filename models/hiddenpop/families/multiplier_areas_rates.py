@@ -15,10 +15,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import special
 
-from hiddenpop.families.maths.quantile_fit import fit_quantiles
-from hiddenpop.inputs.multipliers import Benchmark, Rate
+from hiddenpop.families.maths.benchmark_terms import fitted, is_share
+from hiddenpop.inputs.multipliers import Benchmark
 
-__all__ = ["FORMS", "Form", "Information", "base", "centre", "informs", "is_share", "misfit"]
+__all__ = ["FORMS", "Form", "Information", "base", "centre", "informs"]
 
 Form = Literal["share", "count", "normal"]
 
@@ -31,14 +31,6 @@ class Information(NamedTuple):
     form: Form
     a: float
     b: float
-
-
-def is_share(row: Benchmark) -> bool:
-    """Whether the rate of a row is a share, and no rate per person."""
-    if row.kind in ("people", "survey"):
-        return True
-    rate = row.rate
-    return row.kind == "figure" and (rate is None or all(value < 1 for _, value in rate.quantiles))
 
 
 def base(rows: Sequence[Benchmark], share_a: float, share_b: float) -> Information | None:
@@ -61,15 +53,10 @@ def informs(row: Benchmark, share_a: float, share_b: float) -> Information:
         if is_share(row):
             return Information("share", rate.x / effect, (rate.n - rate.x) / effect)
         return Information("count", rate.x / effect, rate.n / effect)
-    a, b = _fitted(rate, is_share(row))[0]
+    a, b, _ = fitted("beta" if is_share(row) else "log-normal", rate.quantiles)
     if is_share(row):
         return Information("share", a - share_a, b - share_b)
     return Information("normal", a, b)
-
-
-def misfit(row: Benchmark) -> float:
-    """Largest distance of three or more quantiles from the distribution fitted to them."""
-    return _fitted(row.rate, is_share(row))[1] if row.rate and row.rate.quantiles else 0.0
 
 
 def centre(row: Benchmark, share_a: float = 1.0, share_b: float = 1.0) -> float:
@@ -81,9 +68,3 @@ def centre(row: Benchmark, share_a: float = 1.0, share_b: float = 1.0) -> float:
         return float(np.log((a + 1) / b))
     share = (a + share_a) / (a + share_a + b + share_b)
     return float(special.logit(share))
-
-
-def _fitted(rate: Rate, share: bool) -> tuple[tuple[float, float], float]:
-    """Parameters of the Beta or log-normal through the quantiles, and the misfit."""
-    found, distance = fit_quantiles("beta" if share else "log-normal", rate.quantiles)
-    return found.parameters, distance

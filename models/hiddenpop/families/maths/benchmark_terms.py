@@ -25,6 +25,7 @@ __all__ = [
     "CHUNK",
     "RowLikelihood",
     "around",
+    "fitted",
     "is_share",
     "log_rate",
     "misfit",
@@ -89,8 +90,11 @@ def is_share(row: Benchmark) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _fitted(name: str, quantiles: tuple[tuple[float, float], ...]) -> tuple[float, float, float]:
-    """Parameters of the distribution through quantiles, and how far it misses them."""
+def fitted(name: str, quantiles: tuple[tuple[float, float], ...]) -> tuple[float, float, float]:
+    """Parameters of the distribution through quantiles, and how far it misses them.
+
+    `name` is "beta" for a share, "log-normal" for a rate per person.
+    """
     found, gap = fit_quantiles(name, quantiles)
     return *found.parameters, gap
 
@@ -99,7 +103,7 @@ def misfit(row: Benchmark) -> float:
     """Largest distance of quantiles from the fitted distribution, log or logit scale."""
     if row.rate is None or not row.rate.quantiles:
         return 0.0
-    return _fitted("beta" if is_share(row) else "log-normal", row.rate.quantiles)[2]
+    return fitted("beta" if is_share(row) else "log-normal", row.rate.quantiles)[2]
 
 
 def whole_numbers(
@@ -157,7 +161,7 @@ def log_rate(rate: Rate | None, *, share: bool, a: float, b: float, step: float)
         return share_nodes(alpha, beta, step)
     if rate.x is not None and rate.n is not None:
         return gamma_nodes(1 + rate.x / rate.design_effect, rate.n / rate.design_effect, step)
-    mean, sd, _ = _fitted("log-normal", rate.quantiles)
+    mean, sd, _ = fitted("log-normal", rate.quantiles)
     return normal_factor(mean, sd)
 
 

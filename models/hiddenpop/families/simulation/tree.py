@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hiddenpop.families.simulation.people import draw_size
 from hiddenpop.inputs.tree import Branch, Tree
 
 if TYPE_CHECKING:  # `families.tree` re-exports `simulate`
     from hiddenpop.families.tree import Priors
 
 __all__ = ["Truth", "draw_truth", "simulate"]
-
-TIMES = (1.3, 4.0)
-"""Where the prior on N has no mass to draw from, N is so many times what was counted."""
 
 
 @dataclass(frozen=True)
@@ -46,22 +44,10 @@ def draw_truth(data: Tree, priors: Priors, rng: np.random.Generator) -> Truth:
     """Draw every unknown of the model from its prior."""
     parents = dict.fromkeys(branch.parent for branch in data.branches)
     return Truth(
-        data, _size(data, priors, rng), {name: _shares(data, name, rng) for name in parents}
+        data,
+        draw_size(data, priors.size_prior, rng),
+        {name: _shares(data, name, rng) for name in parents},
     )
-
-
-def _size(data: Tree, priors: Priors, rng: np.random.Generator) -> int:
-    prior = priors.size_prior
-    if prior.kind == "uniform":
-        return int(rng.integers(1, int(prior.one) + 1))
-    if prior.kind == "lognormal":
-        # The normal quantile of 0.9 is 1.2816.
-        spread = np.log(prior.two / prior.one) / 1.2815515655
-        return max(1, round(float(prior.one * np.exp(rng.normal(0, spread)))))
-    if prior.kind == "gamma":
-        return max(1, int(rng.poisson(rng.gamma(prior.one, prior.two))))
-    least, most = (times * max(data.observed, 1) for times in TIMES)
-    return round(float(np.exp(rng.uniform(np.log(least), np.log(most)))))
 
 
 def _shares(data: Tree, node: str, rng: np.random.Generator) -> np.ndarray:
