@@ -12,8 +12,8 @@ import matplotlib as mpl
 import pandas as pd
 
 import hiddenpop as hp
-from hiddenpop.checks.hide_a_list import hidden_scores, hide_a_list
-from hiddenpop.checks.known_size import flag
+from hiddenpop.checks.hidden_lists.hide_a_list import hidden_scores, hide_a_list
+from hiddenpop.checks.hidden_lists.known_size import flag
 from hiddenpop.datasets import find_dataset
 from hiddenpop.plots.hide_a_list import hide_a_list as figure_of
 from hiddenpop.words import listing, people, percent

@@ -7,7 +7,7 @@ spread between them is part of what is not known, so it belongs in the interval.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
@@ -23,9 +23,19 @@ from hiddenpop.inputs.size_study import COMBINED
 from hiddenpop.size import SizeEstimate, fit_table
 from hiddenpop.words import capital, probability
 
-__all__ = ["Spread", "combine", "spread", "stacking_weights"]
+__all__ = [
+    "Spread",
+    "best_mixture",
+    "combine",
+    "seen_shares",
+    "spread",
+    "stacking_weights",
+]
 
 FOLDS = 10
+
+LEAST = 1e-12
+"""People expected where a family expects none, as some do in a combination seen on nobody."""
 
 
 class Spread(NamedTuple):
@@ -180,7 +190,7 @@ def stacking_weights(
             )
         )
     density = np.concatenate(scores, axis=1)
-    return dict(zip(families, _maximise(density), strict=True))
+    return dict(zip(families, best_mixture(density), strict=True))
 
 
 def _prediction(table: OverlapTable, family: str, options: Mapping[str, Any]) -> np.ndarray:
@@ -188,20 +198,53 @@ def _prediction(table: OverlapTable, family: str, options: Mapping[str, Any]) ->
     if not FAMILIES[family].exact:
         raise ValueError(f"Stacking refits every family {FOLDS} times: '{family}' is sampled.")
     found = fit_table(table, family, options=dict(options), sampling=Sampling(), check=False)
-    fitted = found.fitted
-    if fitted is None:
+    shares = seen_shares(found, table.labels)
+    if shares is None:
         raise ValueError(f"The family '{family}' predicts no histories: it cannot be stacked.")
+    return shares
+
+
+def seen_shares(
+    estimate: SizeEstimate, labels: Sequence[str], among: Collection[str] | None = None
+) -> np.ndarray | None:
+    """Probability of histories given that a person is seen; None if the family predicts none.
+
+    Parameters
+    ----------
+    labels
+        Histories as `OverlapTable.labels` has them.
+    among
+        Given that the history is one of these; default: any that the family expects.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (label,); never 0, as at least `LEAST` people are expected.
+    """
+    fitted = estimate.fitted
+    if fitted is None:
+        return None
     expected = dict(zip(fitted["history"], fitted["expected"], strict=True))
-    mass = np.array([expected.get(label, 0.0) for label in table.labels])
-    return np.asarray(np.maximum(mass, 1e-12) / sum(expected.values()))
+    whole = sum(x for label, x in expected.items() if among is None or label in among)
+    mass = np.array([expected.get(label, 0.0) for label in labels])
+    return np.asarray(np.maximum(mass, LEAST) / whole)
 
 
-def _maximise(density: np.ndarray) -> np.ndarray:
-    """Weights on the simplex that maximise the mean log of the mixture density."""
+def best_mixture(density: np.ndarray, people: np.ndarray | None = None) -> np.ndarray:
+    """Weights on the simplex that maximise the mean log of the mixture density.
+
+    Parameters
+    ----------
+    density
+        Of what was left out, under each family, shape (family, observation).
+    people
+        How often each observation was made, shape (observation,); default: once.
+    """
 
     def loss(logits: np.ndarray) -> float:
         weights = np.exp(logits - logits.max())
-        return -float(np.mean(np.log(weights / weights.sum() @ density)))
+        log_density = np.log(weights / weights.sum() @ density)
+        return -float(np.average(log_density, weights=people))
 
     found = minimize(loss, np.zeros(len(density)), method="BFGS")
     weights = np.exp(found.x - found.x.max())

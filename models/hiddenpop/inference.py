@@ -110,9 +110,15 @@ class Sampler:
             Groups `posterior` (random and deterministic variables), `sample_stats` and
             `constant_data` (`values`). The same values and sampling give the same draws,
             whatever the number of cores.
+
+        Raises
+        ------
+        ValueError
+            If the values have another shape than those the model was built from.
         """
         import nutpie
 
+        self._check_shapes(values)
         self.compile()
         drawn = nutpie.sample(
             self._compiled.with_data(**values),
@@ -137,6 +143,16 @@ class Sampler:
                 "constant_data": xr.Dataset(constants),
             }
         )
+
+    def _check_shapes(self, values: Mapping[str, np.ndarray]) -> None:
+        """Compiled code trusts the shapes it was made for, and would read other memory."""
+        for name, x in values.items():
+            built = self.model[name].get_value(borrow=True).shape
+            if np.shape(x) != built:
+                raise ValueError(
+                    f"{name} has shape {np.shape(x)}, but the model was built for {built}: "
+                    "build another model for data of another shape"
+                )
 
     def prior(self, values: Mapping[str, np.ndarray], draws: int, seed: int) -> xr.Dataset:
         """Draw from the prior: one chain of `draws`, all variables."""

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from hiddenpop.checks.tipping import benchmark_tipping, pair_tipping, xi_tipping
+from hiddenpop.checks.tipping.tables import benchmark_tipping, pair_tipping, xi_tipping
 from hiddenpop.estimate import read_tree
 from hiddenpop.family_fits import FamilyFits
 from hiddenpop.files import whole

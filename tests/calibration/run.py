@@ -14,6 +14,7 @@ and interruptions change nothing; a quick run is the beginning of a full one.
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import signal
@@ -22,6 +23,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -30,13 +32,14 @@ sys.path.insert(0, str(HERE))
 # Before numpy is imported, here and in the workers: each has one core.
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
+from calibrate.areas import areas_regimes, coverage_areas  # noqa: E402
 from calibrate.coverage import coverage_regimes  # noqa: E402
 from calibrate.exact import exact_regimes  # noqa: E402
 from calibrate.latent import latent_regimes  # noqa: E402
 from calibrate.loglinear import loglinear_regimes  # noqa: E402
 from calibrate.pages import COVERAGE_COLUMNS, RANK_COLUMNS, write_report  # noqa: E402
 from calibrate.regime import Regime, Replicate, Row  # noqa: E402
-from calibrate.store import Store, seeded  # noqa: E402
+from calibrate.store import SEED, Store, seeded  # noqa: E402
 from calibrate.synthesis import synthesis_regimes  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.progress import (  # noqa: E402
@@ -47,6 +50,9 @@ from rich.progress import (  # noqa: E402
     TimeRemainingColumn,
 )
 from rich.table import Table  # noqa: E402
+
+from hiddenpop.files import whole  # noqa: E402
+from hiddenpop.inference import versions  # noqa: E402
 
 __all__ = ["main", "regimes", "run"]
 
@@ -62,8 +68,8 @@ PIECE_SECONDS = 20.0
 def regimes() -> dict[Key, Regime]:
     """Every regime of every study."""
     every = (
-        *exact_regimes(), *loglinear_regimes(), *synthesis_regimes(), *latent_regimes(),
-        *coverage_regimes(),
+        *exact_regimes(), *loglinear_regimes(), *areas_regimes(), *synthesis_regimes(),
+        *coverage_areas(), *latent_regimes(), *coverage_regimes(),
     )  # fmt: skip
     return {regime.key: regime for regime in every}
 
@@ -83,7 +89,7 @@ def piece(key: Key, replicates: Sequence[int]) -> list[tuple[int, list[Row]]]:
             rows = run_one(seeded(*key, replicate))
         except Exception as error:  # noqa: BLE001 - one data set must not end the study
             text = f"error: {type(error).__name__}: {error}".replace("\n", " ")[:200]
-            what = {"family": "all"} if key[0] == "coverage" else {"quantity": "N"}
+            what = {"family": "all"} if _covers(key) else {"quantity": "N"}
             rows = [what | {"status": text}]
         found.append((replicate, rows))
         if time.monotonic() - begin > PIECE_SECONDS:
@@ -112,7 +118,7 @@ def wanted(quick: bool, only: Sequence[str]) -> dict[Key, int]:
 
 def run(out: Path, asked: dict[Key, int], workers: int, console: Console) -> None:
     """Run what is not there yet."""
-    stores = stores_in(out)
+    stores, sitting = stores_in(out), Sitting(out, workers)
     done = {store: store.done() for store in set(stores.values())}
     left = {
         key: [r for r in range(count) if r not in done[store_of(stores, key)].get(key, set())]
@@ -132,6 +138,30 @@ def run(out: Path, asked: dict[Key, int], workers: int, console: Console) -> Non
             for replicate, rows in results:
                 store_of(stores, key).append(*key, replicate, rows)
                 progress.advance(total)
+            sitting.note()
+
+
+class Sitting:
+    """Notes in `run.json` who computed what is in the tables: versions, workers, time.
+
+    One entry for each start of the command, brought up to date as replicates come, so that it is
+    there however a run ends.
+    """
+
+    def __init__(self, out: Path, workers: int) -> None:
+        self.path = out / "run.json"
+        self.begun = datetime.now(UTC)
+        text = self.path.read_text(encoding="utf-8") if self.path.exists() else "[]"
+        self.before = json.loads(text)
+        self.about = {"workers": workers, "seed": SEED, "versions": versions()}
+
+    def note(self) -> None:
+        """Write the time that has passed."""
+        minutes = (datetime.now(UTC) - self.begun).total_seconds() / 60
+        when = {"begun": self.begun.isoformat(timespec="seconds"), "minutes": round(minutes, 1)}
+        text = json.dumps([*self.before, when | self.about], indent=1) + "\n"
+        with whole(self.path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def _quiet() -> None:
@@ -174,7 +204,12 @@ def stores_in(out: Path) -> dict[str, Store]:
 
 def store_of(stores: dict[str, Store], key: Key) -> Store:
     """Where a study's replicates go."""
-    return stores["coverage" if key[0] == "coverage" else "ranks"]
+    return stores["coverage" if _covers(key) else "ranks"]
+
+
+def _covers(key: Key) -> bool:
+    """Whether a study asks how often intervals hold the truth."""
+    return key[0].startswith("coverage")
 
 
 def listing() -> Table:
@@ -210,8 +245,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             console.print("Stopped. The same command goes on from here.")
             raise SystemExit(130) from None
     stores = stores_in(given.out)
-    for line in write_report(given.out, stores["ranks"].read(), stores["coverage"].read()):
-        console.print(line)
+    failed = write_report(given.out, stores["ranks"].read(), stores["coverage"].read())
+    console.print((given.out / "summary.md").read_text(encoding="utf-8"))
+    raise SystemExit(1 if failed else 0)
 
 
 if __name__ == "__main__":

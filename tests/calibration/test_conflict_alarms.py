@@ -15,7 +15,7 @@ import pytest
 import xarray as xr
 from scipy import special, stats
 
-from hiddenpop.checks.conflict import conflict_table, leave_out, row_conflict
+from hiddenpop.checks.conflict.table import conflict_table, leave_out, row_conflict
 from hiddenpop.estimate import Estimate
 from hiddenpop.families.simulation.synthesis import draw_truth, simulate
 from hiddenpop.families.synthesis import Priors, build_model

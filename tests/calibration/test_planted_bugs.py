@@ -14,7 +14,7 @@ from calibrate.loglinear import cells, loglinear_replicate
 from calibrate.regime import Replicate, around
 from calibrate.store import seeded
 
-from hiddenpop.checks.calibration import calibration_table, draw_rank
+from hiddenpop.checks.calibration.scores import calibration_table, draw_rank
 from hiddenpop.families.loglinear import Priors
 from hiddenpop.families.simulation.two_list import Truth, simulate
 from hiddenpop.families.size_prior import SizePrior

@@ -59,7 +59,9 @@ def test_every_regime_has_a_name_of_its_own_and_a_plan() -> None:
     assert all(0 <= r.quick <= r.full and r.about for r in found.values())
     with pytest.raises(SystemExit, match="no study"):
         calibration_run.wanted(quick=True, only=["graph"])
-    assert set(calibration_run.wanted(quick=True, only=["small"])) == {("coverage", "small")}
+    assert set(calibration_run.wanted(quick=True, only=["small"])) == {
+        ("coverage", "small"), ("coverage slow", "small")
+    }  # fmt: skip
 
 
 def test_a_replicate_in_error_is_kept_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,15 +84,19 @@ def test_the_report_of_a_few_replicates(tmp_path: Path) -> None:
         ranks.append(*key, replicate, rows)
     intervals.append("coverage", "small", 0, coverage_replicate(SCENARIOS["small"][0])(
         seeded("coverage", "small", 0)))  # fmt: skip
-    said = list(write_report(tmp_path, ranks.read(), intervals.read()))
-    assert said[0].startswith("2 of 2 quantities")
-    for name in ("calibration_table.csv", "coverage_table.csv", "cost.csv", "summary.md",
-                 "ranks-two-list.svg", "coverage.svg"):  # fmt: skip
+    assert not write_report(tmp_path, ranks.read(), intervals.read())
+    assert (tmp_path / "summary.md").read_text("utf-8").startswith("2 of 2 quantities")
+    for name in ("calibration_table.csv", "coverage_table.csv", "cost.csv", "ranks.parquet",
+                 "coverage.parquet", "ranks-two-list.svg", "coverage.svg"):  # fmt: skip
         assert (tmp_path / name).stat().st_size > 100, name
+    assert len(pd.read_parquet(tmp_path / "ranks.parquet")) == len(ranks.read())
+    bent = ranks.read().assign(rank=lambda frame: frame["rank"] ** 3)
+    assert write_report(tmp_path, bent, intervals.read())
+    assert "Not passed" in (tmp_path / "summary.md").read_text("utf-8")
     cost = costs(ranks.read(), intervals.read()).set_index("regime")
     assert cost.loc["N 300", "replicates"] == 22
     scores = pd.read_csv(tmp_path / "coverage_table.csv").set_index("family")
-    assert scores.loc["combined", "replicates"] == 1
+    assert scores.loc["graphs", "replicates"] == 1
 
 
 # --- populations of the coverage study ---------------------------------------------------------

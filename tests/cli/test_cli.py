@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+import hiddenpop as hp
 from hiddenpop.cli import app
+from hiddenpop.report.page import build_report
 
 TINY = Path(__file__).resolve().parents[1] / "studies" / "tiny"
 
@@ -30,6 +32,28 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A quick run may fail its gates (1), but must not be refused (2).
     assert found.exit_code in (0, 1), found.output
     return folder
+
+
+def test_gates_that_fail_stop_a_run_unless_it_is_told_otherwise(
+    result: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fit with too few draws that is not called a quick one."""
+    estimate = hp.Estimate.load(result / "estimate.nc", hp.load_study(result / "study"))
+    estimate.tree.attrs["quick"] = 0
+    monkeypatch.setattr("hiddenpop.inference.MIN_ESS", 10**9)
+    monkeypatch.setattr("hiddenpop.estimate.fit", lambda *_, **__: estimate)
+    stopped = call("run", TINY, "--json", "-")
+    assert stopped.exit_code == 1
+    assert "tiny failed its gates" in stopped.output
+    assert not stopped.stdout
+    told = call("run", TINY, "--json", "-", "--anyway")
+    assert told.exit_code == 1
+    assert not json.loads(told.stdout)["diagnostics"]["passed"]
+    assert json.loads(told.stdout)["command"] == "hiddenpop run tiny --anyway"
+    page = build_report(estimate, None, command="hiddenpop run tiny --anyway")
+    assert "because the command said so" in page
+    plain = build_report(estimate, None, command="hiddenpop run tiny")
+    assert "because the command said so" not in plain
 
 
 def payload(folder: Path) -> dict[str, Any]:

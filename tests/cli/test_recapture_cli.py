@@ -184,3 +184,23 @@ def test_switches_estimate_again_without_referred_people_and_from_new_cases(
     folder = tmp_path / "result"
     assert call("recapture", *words, "--out", folder).exit_code == 0
     assert replay(folder).outcome == "identical"
+
+
+def test_gates_that_fail_stop_the_command_unless_it_is_told_otherwise(
+    table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hiddenpop.inference.MIN_ESS", 10**9)
+    words = ("recapture", table, *LISTS, "--family", "heterogeneity", "--out", tmp_path / "out")
+    stopped = call(*words)
+    assert stopped.exit_code == 1
+    assert "heterogeneity failed its gates: effective sample size" in stopped.output
+    assert "--anyway" in stopped.output
+    assert not (tmp_path / "out").exists()
+    told = call(*words, "--anyway")
+    assert told.exit_code == 1
+    assert "heterogeneity cannot be trusted" in told.output
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Its numbers cannot be trusted" in page
+    assert "because the command said so" in page
+    run = json.loads((tmp_path / "out" / "run.json").read_text(encoding="utf-8"))
+    assert run["command"].endswith("--anyway")

@@ -2,6 +2,11 @@
 
 import errno
 import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -96,7 +101,57 @@ def test_a_run_that_was_stopped_goes_on(result: Path) -> None:
     found = trust(result, on_step=later.append)
     assert not any(step.startswith("conflict") for step in later)
     assert any(step.startswith("priors") for step in later)
-    assert set(found.parts) == {"conflict", "priors", "power", "tipping"}
+    assert set(found.parts) == {"conflict", "priors", "power", "tipping", "next-data"}
+
+
+def in_a_process(*words: str | Path, most_bytes: int | None = None) -> "subprocess.Popen[str]":
+    """The command in a process of its own, in which no file may grow beyond `most_bytes`."""
+    limit = "" if most_bytes is None else (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, "
+        f"({most_bytes}, resource.RLIM_INFINITY)); "
+    )  # fmt: skip
+    code = f"{limit}from hiddenpop.cli import main; main()"
+    command = [sys.executable, "-c", code, *map(str, words)]
+    return subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kills a process by a POSIX signal")
+def test_a_killed_run_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
+    folder = made(
+        tmp_path, LISTS, "recapture", "--lists", "a,b,c", "--count", "people",
+        "--family", "graphs", "--family", "loglinear-average",
+    )  # fmt: skip
+    other = shutil.copytree(folder, tmp_path / "other")
+    first = folder / "trust" / "hide-a-list.csv"
+    process = in_a_process("trust", folder)
+    deadline = time.monotonic() + 60
+    while not first.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()
+    process.communicate()
+    assert first.exists()
+    assert process.returncode == -signal.SIGKILL, "it had ended before it was killed"
+    assert not (folder / "trust.html").exists()
+    assert call("trust", folder).exit_code == 0
+    assert call("trust", other).exit_code == 0
+    names = sorted(path.name for path in (other / "trust").iterdir())
+    assert sorted(path.name for path in (folder / "trust").iterdir()) == names
+    for name in names:
+        assert (folder / "trust" / name).read_bytes() == (other / "trust" / name).read_bytes(), name
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits a process as POSIX does")
+def test_a_disk_that_takes_no_more_is_said_and_loses_nothing(result: Path) -> None:
+    before = {path: path.read_bytes() for path in result.rglob("*") if path.is_file()}
+    process = in_a_process("trust", result, most_bytes=100)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 2, said
+    assert "could not be written" in " ".join(said.split())
+    assert "Traceback" not in said
+    assert {path: path.read_bytes() for path in before} == before
+    assert call("trust", result).exit_code == 0
 
 
 def test_inputs_that_were_changed_after_the_run_are_refused(result: Path) -> None:

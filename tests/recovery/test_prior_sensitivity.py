@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from hiddenpop.checks.influence import MAIN
-from hiddenpop.checks.prior_sensitivity import size_tornado, synthesis_tornado
-from hiddenpop.checks.tornado import NO_PART, REFITTED, REWEIGHTED
+from hiddenpop.checks.priors.sensitivity import size_tornado, synthesis_tornado
+from hiddenpop.checks.priors.tornado import NO_PART, REFITTED, REWEIGHTED
 from hiddenpop.estimate import fit
 from hiddenpop.inputs.overlap import OverlapTable
 from hiddenpop.inputs.settings import Sampling

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from hiddenpop.checks.calibration import (
+from hiddenpop.checks.calibration.scores import (
     calibration_sentences,
     calibration_table,
     coverage_table,

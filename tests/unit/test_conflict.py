@@ -12,21 +12,23 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from hiddenpop.checks.conflict import (
+from hiddenpop.checks.comparison import leave_one_out
+from hiddenpop.checks.comparison.leave_one_out import LeftOut
+from hiddenpop.checks.conflict.predictive import predictive_draws, reported, tails
+from hiddenpop.checks.conflict.table import (
     COMPONENT,
     conflict_table,
     leave_out,
     row_conflict,
     source_table,
 )
-from hiddenpop.checks.conflict_words import (
+from hiddenpop.checks.conflict.words import (
     conflict_sentences,
     p_words,
     pull_words,
     source_sentences,
 )
 from hiddenpop.checks.multiple import adjusted, holm
-from hiddenpop.checks.predictive import predictive_draws, reported, tails
 from hiddenpop.estimate import Estimate
 from hiddenpop.families.simulation.synthesis import Truth, simulate
 from hiddenpop.families.synthesis import Priors
@@ -55,8 +57,8 @@ def study_of(data: SynthesisData, priors: Mapping[str, Any] | None = None) -> St
 
 def tree_of(data: SynthesisData, draws: Mapping[str, np.ndarray]) -> xr.DataTree:
     """A posterior with draws (sample, ...) of named variables."""
-    dims = {"without_bias": "evidence", "bias": "source", "share": "proportion",
-            "factor": "multiplier"}  # fmt: skip
+    dims = {"without_bias": "evidence", "pointwise": "evidence", "bias": "source",
+            "share": "proportion", "factor": "multiplier"}  # fmt: skip
     coords = {"evidence": data.ids, "source": data.biases.names,
               "proportion": data.rates.shares, "multiplier": data.rates.factors,
               "area": data.areas.names, "union": data.groups}  # fmt: skip
@@ -230,7 +232,8 @@ class Algebra:
         to = np.zeros((len(rows), 1 + len(sources)))
         to[:, 0] = 1
         to[np.arange(len(rows)), [1 + sources.index(x) for x in rows["source"]]] = 1
-        to, y, sd = to[counts], values["log_value"][counts], values["error_below"][counts]
+        every = to, values["log_value"], values["error_below"]
+        to, y, sd = (x[counts] for x in every)
         prior = np.array([PRIOR[1], *(max(SDS[name], 1e-9) for name in sources)])
         precision = np.diag(prior**-2) + to.T @ (to / sd[:, None] ** 2)
         start = np.zeros(len(prior))
@@ -240,12 +243,13 @@ class Algebra:
         size = CHAINS * sampling.draws
         drawn = rng.multivariate_normal(cov @ (start + to.T @ (y / sd**2)), cov, size)
         users = np.exp(drawn[:, :1])
+        pointwise = stats.norm.logpdf(every[1], drawn @ every[0].T, every[2])
         self.lengths.append(sampling.draws)
         if len(self.lengths) <= self.stuck:  # a chain that got stuck
             users[: sampling.draws] = users[0]
         return tree_of(self.data, {
             "without_bias": np.repeat(users, len(rows), axis=1),
-            "bias": np.exp(drawn[:, 1:]), "users": users[..., None],
+            "bias": np.exp(drawn[:, 1:]), "users": users[..., None], "pointwise": pointwise,
         })  # fmt: skip
 
 
@@ -300,12 +304,30 @@ def test_rows_match_normal_algebra(make_data: MakeData) -> None:
         exact = 2 * stats.norm.sf(abs(gap) / sd)
         assert row["p"] == pytest.approx(exact, abs=4 * row["p_error"] + 1e-9)
         assert np.log(row["ratio"]) == pytest.approx(gap, abs=0.1 * sd)
+        density = stats.norm.logpdf(gap, scale=sd)
+        assert row["elpd"] == pytest.approx(density, abs=4 * row["elpd_error"] + 1e-9)
+        assert row["elpd_error"] < 0.3
         assert np.log(row["ratio_high"]) == pytest.approx(gap + 1.96 * sd, abs=0.2 * sd)
         assert np.log(row["expected_low"]) == pytest.approx(mean - 1.96 * sd, abs=0.2 * sd)
     assert frame["p_holm"].tolist() == pytest.approx(holm(frame["p"].to_numpy()).tolist())
     assert frame["p"].idxmin() == 4
     assert frame["headline_ratio"].iloc[4] > 1.1
     assert frame["headline_ratio"].iloc[0] < 0.9
+
+
+def test_fits_without_a_row_serve_leave_one_out_too(
+    make_data: MakeData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimate, sampler = made(make_data)
+    rows = conflict_table(estimate)
+    monkeypatch.setattr(leave_one_out, "left_out", lambda *_, **__: LeftOut(0.0, 1.0))
+    fits = len(sampler.lengths)
+    found = leave_one_out.leave_one_out(estimate, rows=rows)
+    assert len(sampler.lengths) == fits
+    assert found["refitted"].all()
+    again = leave_one_out.leave_one_out(estimate)
+    assert len(sampler.lengths) == fits + len(rows)
+    pd.testing.assert_frame_equal(found, again)
 
 
 def test_rows_of_a_source_go_together(make_data: MakeData) -> None:
@@ -386,7 +408,7 @@ def test_a_table_is_compared_by_its_own_size(
         asked.append(how["options"])
         return SimpleNamespace(draws=lambda: np.exp(own), verdict=SimpleNamespace(passed=False))
 
-    monkeypatch.setattr("hiddenpop.checks.conflict.fit_table", fit_table)
+    monkeypatch.setattr("hiddenpop.checks.conflict.table.fit_table", fit_table)
     without = Estimate(tree_of(data, draws), study_of(data), "synthesis")
     found = row_conflict(without, "lists")
     # A fit of the table that fails is done again at full length, and then told.

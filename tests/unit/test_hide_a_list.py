@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from scipy.stats import binom, nbinom, norm
 
-from hiddenpop.checks.hide_a_list import hidden, hidden_scores, hide_a_list, sentences
-from hiddenpop.checks.known_size import average_against, interval_score, log_score
+from hiddenpop.checks.hidden_lists.hide_a_list import hidden, hidden_scores, hide_a_list, sentences
+from hiddenpop.checks.hidden_lists.known_size import average_against, interval_score, log_score
 from hiddenpop.errors import InputError
 from hiddenpop.families.exact import Discrete, exact_tree
 from hiddenpop.inputs.overlap import OverlapTable

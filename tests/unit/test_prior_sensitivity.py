@@ -13,9 +13,17 @@ import pytest
 import xarray as xr
 from scipy import special, stats
 
-from hiddenpop.checks.densities import Parts, evaluate, free_draws, has_parents
 from hiddenpop.checks.influence import MAIN
-from hiddenpop.checks.power_scaling import (
+from hiddenpop.checks.priors.changes import (
+    field_changes,
+    size_prior_changes,
+    spread_beta,
+    spread_interval,
+)
+from hiddenpop.checks.priors.densities import Parts, evaluate, free_draws, has_parents
+from hiddenpop.checks.priors.of_studies import study_changes
+from hiddenpop.checks.priors.of_tables import stored_priors
+from hiddenpop.checks.priors.power_scaling import (
     ALL_PRIORS,
     CONFLICT,
     FINE,
@@ -25,21 +33,12 @@ from hiddenpop.checks.power_scaling import (
     power_sentences,
     sense,
 )
-from hiddenpop.checks.prior_changes import (
-    field_changes,
-    size_prior_changes,
-    spread_beta,
-    spread_interval,
-)
-from hiddenpop.checks.prior_sensitivity import (
+from hiddenpop.checks.priors.sensitivity import (
     size_tornado,
     synthesis_tornado,
     tornado_sentences,
 )
-from hiddenpop.checks.reweighting import weigh, weighted_quantile
-from hiddenpop.checks.size_priors import stored_priors
-from hiddenpop.checks.study_priors import study_changes
-from hiddenpop.checks.tornado import (
+from hiddenpop.checks.priors.tornado import (
     COLUMNS,
     EXACT,
     LEFT_OUT,
@@ -52,6 +51,7 @@ from hiddenpop.checks.tornado import (
     Change,
     collect,
 )
+from hiddenpop.checks.reweighting import weigh, weighted_quantile
 from hiddenpop.estimate import Estimate, build
 from hiddenpop.families import FAMILIES
 from hiddenpop.families.size_prior import SizePrior

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from hiddenpop.checks.rank_bands import adjusted_gamma, ecdf_band, rank_p_value
+from hiddenpop.checks.calibration.rank_bands import adjusted_gamma, ecdf_band, rank_p_value
 
 __all__: list[str] = []
 

@@ -16,7 +16,7 @@ OnRow = Callable[[pd.DataFrame], None]
 
 
 class RowByRow:
-    """Rows with a name and a p-value, perhaps on top of those of an earlier run.
+    """Rows with a name, and perhaps a p-value, perhaps on top of those of an earlier run.
 
     Parameters
     ----------
@@ -57,6 +57,7 @@ class RowByRow:
 
     @property
     def frame(self) -> pd.DataFrame:
-        """Rows so far, in order, their p-values adjusted over themselves."""
+        """Rows so far, in order; p-values, if there are any, adjusted over themselves."""
         rows = [self._rows[name] for name in self._names if name in self._rows]
-        return adjusted(pd.DataFrame(rows, columns=self._columns))
+        found = pd.DataFrame(rows, columns=self._columns)
+        return adjusted(found) if "p" in found else found

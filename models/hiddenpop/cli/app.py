@@ -20,6 +20,7 @@ from hiddenpop.cli.made_study import Choice
 from hiddenpop.cli.multiplier import multiplier, table_study
 from hiddenpop.cli.recapture import recapture, study_from
 from hiddenpop.cli.shared import (
+    AnywayOption,
     JsonOption,
     SeedOption,
     answer,
@@ -28,10 +29,11 @@ from hiddenpop.cli.shared import (
     list_rows,
     progress,
     run_sizes,
+    stopped,
     talk,
 )
 from hiddenpop.cli.trust import trust
-from hiddenpop.errors import HiddenPopError, InputError
+from hiddenpop.errors import ConvergenceError, HiddenPopError, InputError
 
 if TYPE_CHECKING:
     from hiddenpop.estimate import Estimate
@@ -70,6 +72,7 @@ def run(
     quick: Annotated[
         bool, typer.Option("--quick", help="Few draws, no variants: for a look, not for use.")
     ] = False,
+    anyway: AnywayOption = False,
 ) -> int:
     """Fit a study and write its report, tables and draws."""
     from hiddenpop.inputs.size_study import SizeStudy
@@ -77,17 +80,18 @@ def run(
     from hiddenpop.studies import load_any
 
     loaded = load_any(study)
-    command = _command(study, seed, quick)
+    command = _command(study, seed, quick, anyway)
     folder = Path("results") / loaded.name if out is None and json is None else out
     if isinstance(loaded, SizeStudy):
         if seed is not None:
             loaded = replace(loaded, sampling=replace(loaded.sampling, seed=seed))
-        return run_sizes(loaded, folder, json, command)
+        return run_sizes(loaded, folder, json, command, anyway=anyway)
     check_sentences(loaded)
     if folder is None:
         estimate = _fit(loaded, seed, quick)
+        _stop_if_failed(estimate, anyway)
     else:
-        estimate = _fit_and_write(loaded, folder, seed, quick, command)
+        estimate = _fit_and_write(loaded, folder, seed, quick, command, anyway)
     from hiddenpop.results import summary
 
     emit(summary(estimate, command), json)
@@ -98,11 +102,18 @@ def run(
     return _verdict(estimate)
 
 
-def _command(study: str, seed: int | None, quick: bool) -> str:
+def _stop_if_failed(estimate: Estimate, anyway: bool) -> None:
+    """A quick run is for a look: its few draws seldom pass, and it is marked as such."""
+    if not (estimate.verdict.passed or anyway or estimate.quick):
+        raise ConvergenceError(stopped(estimate.data.name, estimate.verdict), estimate)
+
+
+def _command(study: str, seed: int | None, quick: bool, anyway: bool) -> str:
     """The command as it can be typed again; where the result goes does not belong to it."""
     words = ["hiddenpop", "run", study if not Path(study).exists() else Path(study).name]
     words += ["--seed", str(seed)] if seed is not None else []
     words += ["--quick"] if quick else []
+    words += ["--anyway"] if anyway else []
     return shlex.join(words)
 
 
@@ -115,7 +126,7 @@ def _fit(loaded: Study, seed: int | None, quick: bool) -> Estimate:
 
 
 def _fit_and_write(
-    loaded: Study, folder: Path, seed: int | None, quick: bool, command: str
+    loaded: Study, folder: Path, seed: int | None, quick: bool, command: str, anyway: bool
 ) -> Estimate:
     """Fit, vary and report inside a folder that only takes its place when all is done."""
     from hiddenpop.checks.influence import all_variants, vary
@@ -133,6 +144,7 @@ def _fit_and_write(
         sampler.compile()
         step("sampling")
         estimate = fit(loaded, seed=seed, quick=quick, check=False, sampler=sampler)
+        _stop_if_failed(estimate, anyway)
         variants = None
         if chosen:
             variants = vary(estimate, chosen, on_step=lambda name: step(f"variant: {name}"))

@@ -12,6 +12,7 @@ import typer
 from hiddenpop.cli import table_options as options
 from hiddenpop.cli.made_study import Choice, made_study
 from hiddenpop.cli.shared import (
+    AnywayOption,
     JsonOption,
     OutOption,
     SeedOption,
@@ -176,6 +177,7 @@ def multiplier(
     ] = None,
     seed: SeedOption = None,
     json: JsonOption = None,
+    anyway: AnywayOption = False,
     out: OutOption = None,
 ) -> int:  # fmt: skip
     """Divide counts by the share of the target they hold: one benchmark, many, or a tree."""
@@ -205,4 +207,4 @@ def multiplier(
         study = table_study(table, "benchmarks", choice, overlaps=pairs_known, switches=switches)
     else:
         study = table_study(tree or Path(), "tree", choice)
-    return run_sizes(study, out, json, command(context))
+    return run_sizes(study, out, json, command(context), anyway=anyway)

@@ -10,6 +10,7 @@ import typer
 from hiddenpop.cli import table_options as options
 from hiddenpop.cli.made_study import Choice, made_study
 from hiddenpop.cli.shared import (
+    AnywayOption,
     JsonOption,
     OutOption,
     SeedOption,
@@ -91,6 +92,7 @@ def recapture(
     threshold: options.THRESHOLD = None,
     seed: SeedOption = None,
     json: JsonOption = None,
+    anyway: AnywayOption = False,
     out: OutOption = None,
 ) -> int:
     """Estimate how many people are on none of the lists of one table."""
@@ -102,4 +104,4 @@ def recapture(
              "size_prior": size_prior}  # fmt: skip
     choice = Choice(family, options_from(named, option), population, seed, draws, threshold)
     study = study_from(table, read, choice)
-    return run_sizes(study, out, json, command(context))
+    return run_sizes(study, out, json, command(context), anyway=anyway)

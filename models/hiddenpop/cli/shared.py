@@ -23,14 +23,16 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from hiddenpop.errors import HiddenPopError, InputError
+from hiddenpop.errors import ConvergenceError, HiddenPopError, InputError
 from hiddenpop.words import percent, plain
 
 if TYPE_CHECKING:
     from hiddenpop.family_fits import FamilyFits
+    from hiddenpop.inference import Verdict
     from hiddenpop.inputs.size_study import SizeStudy
 
 __all__ = [
+    "AnywayOption",
     "JsonOption",
     "OutOption",
     "SeedOption",
@@ -44,11 +46,17 @@ __all__ = [
     "parts",
     "progress",
     "run_sizes",
+    "stopped",
     "talk",
 ]
 
 talk = Console(stderr=True, highlight=False)
 answer = Console(highlight=False)
+
+AnywayOption = Annotated[
+    bool,
+    typer.Option("--anyway", help="Go on where gates failed; the report says so."),
+]
 
 JsonOption = Annotated[
     str | None,
@@ -81,7 +89,7 @@ def guarded[**P](command: Callable[P, int]) -> Callable[P, None]:
             code = 2
         except HiddenPopError as error:
             talk.print(str(error), markup=False, soft_wrap=True)
-            code = 2
+            code = 1 if isinstance(error, ConvergenceError) else 2
         raise typer.Exit(code)
 
     return run
@@ -185,13 +193,18 @@ def _value(text: str) -> object:
     return text
 
 
-def run_sizes(study: SizeStudy, folder: Path | None, json: str | None, command: str) -> int:
+def run_sizes(
+    study: SizeStudy, folder: Path | None, json: str | None, command: str, *, anyway: bool = False
+) -> int:
     """Fit every family of a study, write and show what came of it."""
     from hiddenpop.family_fits import chosen_families, fit_families
     from hiddenpop.size_results import size_summary, write_sizes
 
     with progress(len(chosen_families(study)[0]) + 1) as step:
         found = fit_families(study, on_step=step)
+    headline = found.headline
+    if not (headline.verdict.passed or anyway):
+        raise ConvergenceError(stopped(headline.family, headline.verdict), headline)
     if folder is not None:
         write_sizes(folder, found, command, lambda text: talk.print(text, soft_wrap=True))
     emit(size_summary(found, command), json)
@@ -208,6 +221,15 @@ def run_sizes(study: SizeStudy, folder: Path | None, json: str | None, command: 
         if not verdict.passed:
             talk.print(f"[bold red]{name} cannot be trusted:[/] {verdict}.", soft_wrap=True)
     return 0 if found.passed else 1
+
+
+def stopped(name: str, verdict: Verdict) -> str:
+    """What is said where gates failed, and nothing is written for that reason."""
+    return (
+        f"{name} failed its gates: {verdict}. Its numbers cannot be trusted, so that nothing was "
+        "written. Give it more draws or a higher target_accept, or look for a part of the model "
+        "that the evidence says nothing about; or say --anyway for a report that is marked."
+    )
 
 
 def answer_table(found: FamilyFits) -> Table:

@@ -31,8 +31,8 @@ def trust(
     """Ask a result what a sceptical reader would ask; a stopped run goes on where it was."""
     from hiddenpop.finished import load_finished
     from hiddenpop.report.trust import trust_words, write_trust
-    from hiddenpop.trust import parts_of
     from hiddenpop.trust import trust as check
+    from hiddenpop.trust_parts import parts_of
 
     result = load_finished(folder)
     with progress(len(only or parts_of(result.fits))) as step:

@@ -126,7 +126,8 @@ def posterior(data: OverlapTable, priors: Priors, sampling: Sampling) -> xr.Data
     xarray.DataTree
         Group `posterior`, dims (chain, draw): `N`, `unseen`, `alpha`, `missed` (p_0),
         `log_likelihood`, `classes_used` (classes that hold somebody, seen or not). Numbers of
-        single classes are left out, because classes have no names. Group `fitted`. Root
+        single classes are left out, because classes have no names. Group `fitted`; group `cells`:
+        `expected`, 500 draws of the people of each cell given the people seen. Root
         attributes beside the common ones: `round_trips` (JSON: how often a state came down each
         ladder from the prior to the posterior) and `thin` (iterations for each draw).
     """
@@ -147,9 +148,7 @@ def posterior(data: OverlapTable, priors: Priors, sampling: Sampling) -> xr.Data
         np.random.default_rng(sampling.seed), lambda drawn: _converged(named(drawn)),
     )  # fmt: skip
     found = named(drawn)
-    tree = xr.DataTree.from_dict(
-        {"posterior": found, "fitted": _fitted(model, drawn, table, data.total())}
-    )
+    tree = xr.DataTree.from_dict({"posterior": found} | _fitted(model, drawn, table, data.total()))
     tree.attrs = {
         "observed": table.observed, "assumption": ASSUMPTION,
         "notes": json.dumps(_notes(data, found)),
@@ -235,8 +234,8 @@ def _draw_unseen(
 
 def _fitted(
     model: ClassModel, drawn: ClassDraws, table: OverlapTable, shown: OverlapTable
-) -> xr.Dataset:
-    """Expected people of each history, and the ends that hold 95 % of the draws."""
+) -> dict[str, xr.Dataset]:
+    """Expected people of each history: draws, their mean and the ends that hold 95 % of them."""
     lists = len(table.lists)
     if lists <= FITTED_LISTS:
         history = ((np.arange(1, 2**lists)[:, None] >> np.arange(lists)) & 1).astype(bool)
@@ -250,16 +249,13 @@ def _fitted(
     parts = model.on(history[:, place].astype(float)).parts(logit[some], stick[some])
     cells = model.people * parts.cell / parts.seen[:, None]
     low, high = np.quantile(cells, [0.025, 0.975], axis=0)
-    return xr.Dataset(
-        {
-            name: ("history", values)
-            for name, values in (
-                ("observed", observed), ("expected", cells.mean(axis=0)),
-                ("low", low), ("high", high),
-            )
-        },
-        coords={"history": ["".join("1" if mark else "0" for mark in row) for row in history]},
-    )  # fmt: skip
+    columns = {"observed": observed, "expected": cells.mean(axis=0), "low": low, "high": high}
+    labels = {"history": ["".join("1" if mark else "0" for mark in row) for row in history]}
+    fitted = {name: ("history", values) for name, values in columns.items()}
+    return {
+        "fitted": xr.Dataset(fitted, coords=labels),
+        "cells": xr.Dataset({"expected": (("sample", "history"), cells)}, coords=labels),
+    }
 
 
 def _notes(data: OverlapTable, found: xr.Dataset) -> list[str]:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hiddenpop.checks.rank_bands import LEVEL, ecdf_band
+from hiddenpop.checks.calibration.rank_bands import LEVEL, ecdf_band
 from hiddenpop.plots.style import COLOURS, GREY, TEXT, WIDE, tidy
 from hiddenpop.words import name_words
 
@@ -28,7 +28,7 @@ def rank_figure(ranks: pd.DataFrame, level: float = LEVEL) -> Figure:
     Parameters
     ----------
     ranks
-        As `checks.calibration.calibration_table` reads them, of one study.
+        As `checks.calibration.scores.calibration_table` reads them, of one study.
 
     Raises
     ------
@@ -90,7 +90,7 @@ def coverage_figure(scores: pd.DataFrame, level: str = "95") -> Figure:
     Parameters
     ----------
     scores
-        Of `checks.calibration.coverage_table` by `scenario` and `family`.
+        Of `checks.calibration.scores.coverage_table` by `scenario` and `family`.
     level
         Of the intervals shown, in per cent: one of those of the table.
     """

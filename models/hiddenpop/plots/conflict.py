@@ -9,8 +9,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hiddenpop.checks.conflict_words import ALPHA, p_words
-from hiddenpop.checks.predictive import BOUNDS
+from hiddenpop.checks.conflict.predictive import BOUNDS
+from hiddenpop.checks.conflict.words import ALPHA, p_words
 from hiddenpop.plots.style import (
     COLOURS,
     GREY,

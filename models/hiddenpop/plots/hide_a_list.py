@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hiddenpop.checks.known_size import TOTAL, flag
+from hiddenpop.checks.hidden_lists.known_size import TOTAL, flag
 from hiddenpop.plots.style import (
     COLOURS,
     GREY,
@@ -59,7 +59,7 @@ def hide_a_list(frame: pd.DataFrame, stratum: str = TOTAL) -> Figure | None:
     Parameters
     ----------
     frame
-        Of `checks.hide_a_list.hide_a_list`.
+        Of `checks.hidden_lists.hide_a_list.hide_a_list`.
     stratum
         Which of its strata.
     """

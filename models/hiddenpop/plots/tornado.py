@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from hiddenpop.checks.influence import MAIN
-from hiddenpop.checks.tornado import LEFT_OUT, MOST_MOVED, NO_PART, REFUSED
+from hiddenpop.checks.priors.tornado import LEFT_OUT, MOST_MOVED, NO_PART, REFUSED
 from hiddenpop.plots.style import COLOURS, GREY, TEXT, WIDE, log_axis, new_figure, row_labels
 from hiddenpop.words import capital, name_words
 
@@ -32,7 +32,7 @@ def tornado(frame: pd.DataFrame, unit: str = "People", most: int = 20) -> Figure
     Parameters
     ----------
     frame
-        From `checks.prior_sensitivity`.
+        From `checks.priors.sensitivity`.
     unit
         What the axis counts.
     most

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from hiddenpop.checks.tipping import benchmark_tipping
+from hiddenpop.checks.tipping.tables import benchmark_tipping
 from hiddenpop.family_fits import FamilyFits
 from hiddenpop.inputs.multipliers import Benchmark, Interval, MultiplierTable
 from hiddenpop.inputs.tree import Branch, Tree

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from hiddenpop.checks.conflict.table import row_conflict
+from hiddenpop.checks.conflict.words import ALPHA, p_words
 from hiddenpop.estimate import Estimate, summarise
 from hiddenpop.inputs.terms import RESIDENTS
 from hiddenpop.plots.tables import BOUNDS, evidence_table
@@ -21,8 +23,16 @@ STRONG = 2.0
 """Standard deviations of both errors from which a difference is called a conflict."""
 
 
+LEAST_P = 1e-6
+"""Draws do not tell smaller p-values apart."""
+
+
 class Conflict(NamedTuple):
-    """A conflict: the rows it is about, how strong it is, and a sentence."""
+    """A conflict: the rows it is about, how strong it is, and a sentence.
+
+    `z` is in standard deviations; of a row that is not in use, those of a normal distribution with
+    the same two-sided p.
+    """
 
     rows: tuple[str, ...]
     z: float
@@ -34,16 +44,21 @@ def conflicts(estimate: Estimate, level: float = 0.95) -> list[Conflict]:
 
     A row is held against what the model expects its source to report, that source's bias
     included; two rows of one source about the same people are held against each other,
-    where the bias they share cancels. Rows in use have pulled the model towards
-    themselves, so theirs are understated.
+    where the bias they share cancels. A row that is not in use had no part in the model: it is
+    judged by its predictive p-value (`checks.conflict.table.row_conflict`), below `ALPHA`. Rows in
+    use have pulled the model towards themselves, so theirs, beyond `STRONG`, are understated.
     """
     table = evidence_table(estimate, level).set_index("id", drop=False)
-    strong = table[table["z"].abs() > STRONG]
+    strong = table[(table["z"].abs() > STRONG) & table["used"]]
     alone = [_against_model(row) for _, row in strong.iterrows()]
+    for _, row in table[~table["used"]].iterrows():
+        found = row_conflict(estimate, str(row["id"]), level=level)
+        if found["p"] < ALPHA:
+            alone.append(_unused(row, found))
     rows = {str(row["id"]): row for _, row in table.iterrows()}
     pairs = [_pair(estimate, rows[one], rows[two], level) for one, two in _pairs(table)]
-    found = [pair for pair in pairs if pair is not None]
-    return sorted(alone, key=lambda one: -abs(one.z)) + sorted(found, key=lambda one: -abs(one.z))
+    both = [pair for pair in pairs if pair is not None]
+    return sorted(alone, key=lambda one: -abs(one.z)) + sorted(both, key=lambda one: -abs(one.z))
 
 
 def _about(row: pd.Series[Any]) -> str:
@@ -73,6 +88,23 @@ def _against_model(row: pd.Series[Any]) -> Conflict:
         f"{pure} ({pure_low} to {pure_high}); the report is {factor(row['ratio'])} times that."
     )
     return Conflict((row["id"],), float(row["z"]), sentence)
+
+
+def _unused(row: pd.Series[Any], found: dict[str, Any]) -> Conflict:
+    """A row that is not in use against its prediction."""
+    said, median, low, high = (
+        _amounts(pd.Series({**row, "x": found[key]}), "x")[0]
+        for key in ("reported", "expected", "expected_low", "expected_high")
+    )
+    p, sign = max(found["p"], LEAST_P), np.sign(np.log(found["ratio"]))
+    bound = f" as a bound ({row['kind']})" if row["kind"] in BOUNDS else ""
+    sentence = (
+        f"{capital(_about(row))}: the source “{name_words(row['source'])}” reports {said}{bound}. "
+        f"All that is in use predicts {median} from this source (95 % interval {low} to {high}), "
+        f"its bias and its own error included; the report is {factor(found['ratio'])} times that, "
+        f"p {p_words(found['p'])}."
+    )
+    return Conflict((str(row["id"]),), float(sign * z_score(1 - p)), sentence)
 
 
 def _pairs(table: pd.DataFrame) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from hiddenpop.checks.tipping import pair_tipping, xi_tipping
+from hiddenpop.checks.tipping.tables import pair_tipping, xi_tipping
 from hiddenpop.families import FAMILIES
 from hiddenpop.family_fits import FamilyFits
 from hiddenpop.inference import versions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,31 +10,48 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
-from hiddenpop.checks.conflict_words import conflict_sentences, source_sentences
-from hiddenpop.checks.hide_a_list import hidden_scores
-from hiddenpop.checks.hide_a_list import sentences as hidden_sentences
-from hiddenpop.checks.power_scaling import power_sentences
-from hiddenpop.checks.prior_sensitivity import tornado_sentences
+from hiddenpop.checks.comparison.families import family_words
+from hiddenpop.checks.comparison.leave_one_out import left_out_sentences
+from hiddenpop.checks.comparison.left_out_people import people_words
+from hiddenpop.checks.comparison.predictive_words import fit_words
+from hiddenpop.checks.conflict.words import conflict_sentences, source_sentences
+from hiddenpop.checks.hidden_lists.hide_a_list import sentences as hidden_sentences
+from hiddenpop.checks.next_data.table import next_data_sentences
+from hiddenpop.checks.priors.power_scaling import power_sentences
+from hiddenpop.checks.priors.sensitivity import tornado_sentences
+from hiddenpop.checks.tipping.tables import tipping_curves
+from hiddenpop.checks.tipping.words import tipping_sentences
 from hiddenpop.estimate import Estimate
 from hiddenpop.files import whole
 from hiddenpop.inference import versions
+from hiddenpop.plots.comparison import families, predicted_cells
 from hiddenpop.plots.conflict import conflict
 from hiddenpop.plots.hide_a_list import hide_a_list
+from hiddenpop.plots.next_data import next_data
+from hiddenpop.plots.tipping import tipping
 from hiddenpop.plots.tornado import tornado
 from hiddenpop.report.figures import Picture, as_uri
+from hiddenpop.report.trust_questions import CAPTIONS, TITLES, Asked, Caption
+from hiddenpop.report.trust_tables import table_of
+from hiddenpop.report.trust_verdicts import (
+    about,
+    gate_note,
+    headline,
+    named_rows,
+    subject,
+    verdicts,
+)
 from hiddenpop.results import as_json, reseal
 from hiddenpop.trust import Trust
-from hiddenpop.words import plain, probability
+from hiddenpop.words import capital, name_words, plain, probability
 
 __all__ = ["trust_page", "trust_words", "write_trust"]
 
 PAGE = "trust.html"
 LINK = f'<a href="{PAGE}">Checks of this result</a>'
 
-PROBABILITIES = ("p", "p_holm", "conflict", "conflict_holm")
-
-MOST_ROWS = 60
-"""Rows of a table that are shown; the CSV has all."""
+BY_FAMILY = ("conflict", "priors", "power", "fit", "leave-one-out")
+"""Checks whose sentences are about one family at a time."""
 
 Frame = pd.DataFrame
 
@@ -50,59 +66,7 @@ class Section(NamedTuple):
     picture: Picture | None
     head: list[str]
     rows: list[list[str]]
-    left: int
-
-
-class Asked(NamedTuple):
-    """The question that a check answers, and how to read the answer."""
-
-    title: str
-    why: str
-
-
-TITLES = {
-    "conflict": Asked(
-        "Does the evidence contradict itself?",
-        (
-            "Each number is left out in turn; what everything else says it should be is held "
-            "against what it reports. A small p says that chance and the stated errors hardly "
-            "explain the difference; p_holm allows for looking at many."
-        ),
-    ),
-    "sources": Asked(
-        "Which source pulls which way?",
-        "All numbers of one source are left out together, because they share its bias.",
-    ),
-    "priors": Asked(
-        "Would other priors have given another answer?",
-        (
-            "Each prior is made half and twice as wide. A change is flagged that moves the "
-            "median by more than a quarter of its interval."
-        ),
-    ),
-    "power": Asked(
-        "Prior against evidence",
-        (
-            "How much the answer answers to a little more weight on the prior, or on the "
-            "evidence, of a sampled fit."
-        ),
-    ),
-    "hide-a-list": Asked(
-        "Would the method have found a list whose size is known?",
-        (
-            "Each list is taken for the population: its size is known, and the other lists "
-            "predict it. What fails here would fail on the population too; what holds here "
-            "may still fail."
-        ),
-    ),
-    "tipping": Asked(
-        "What would have to be true for another answer?",
-        (
-            "The dependence of lists, bias of a survey or error of a count at which N is the "
-            "size in the last column."
-        ),
-    ),
-}
+    note: str
 
 
 def trust_words(found: Trust) -> dict[str, list[str]]:
@@ -112,14 +76,19 @@ def trust_words(found: Trust) -> dict[str, list[str]]:
 
 def trust_page(found: Trust) -> str:
     """Write the page: HTML that loads nothing from anywhere."""
+    said = trust_words(found)
+    titles = {name: asked.title for name, asked in TITLES.items()}
     environment = Environment(
         loader=PackageLoader("hiddenpop.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     page = environment.get_template("trust.html.j2").render(
         title=found.fits.data.title if isinstance(found.fits, Estimate) else found.fits.study.title,
+        headline=headline(found),
+        verdicts=verdicts(found, titles, said),
         sections=[_section(name, frame, found) for name, frame in found.parts.items()],
-        gates=_gates(found),
+        gates=(gates := _gates(found)),
+        gate_note=gate_note([gate["name"] for gate in gates]),
         folder=found.finished.folder.name,
         versions=versions(),
     )  # fmt: skip
@@ -156,59 +125,61 @@ def _gates(found: Trust) -> list[dict[str, Any]]:
     fits = found.fits
     verdicts = {"": fits.verdict} if isinstance(fits, Estimate) else fits.verdicts
     return [
-        {"family": family, "name": gate.name, "found": f"{gate.found:,.4g}",
+        {"family": capital(name_words(family)), "name": gate.name, "found": f"{gate.found:,.4g}",
          "allowed": gate.allowed, "passed": gate.passed}
         for family, verdict in verdicts.items() for gate in verdict.gates
     ]  # fmt: skip
 
 
 def _section(name: str, frame: Frame, found: Trust) -> Section:
-    title, why = TITLES[name]
-    shown = hidden_scores(frame) if name == "hide-a-list" and len(frame) else frame
-    shown = shown.loc[:, [c for c in shown if not _empty(shown[c])]]
-    rows = [
-        [_cell(str(c), row[c]) for c in shown] for row in shown.head(MOST_ROWS).to_dict("records")
-    ]
-    return Section(
-        name, title, why, _words(name, frame, found), _picture(name, frame),
-        [str(c).replace("_", " ") for c in shown], rows, max(0, len(shown) - MOST_ROWS),
-    )  # fmt: skip
-
-
-def _empty(column: pd.Series[Any]) -> bool:
-    return bool(column.isna().all() or (column.astype(str) == "").all())
-
-
-def _cell(name: str, value: object) -> str:
-    """A value of a table, rounded for people."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if not isinstance(value, int | float):
-        return "" if value is None or value is pd.NA else str(value)
-    if math.isnan(value):
-        return ""
-    return probability(value) if name in PROBABILITIES else plain(value, 3)
+    """A check on the page; one without a title of its own is named by its file."""
+    title, why = TITLES.get(name, Asked(capital(name_words(name)), ""))
+    head, rows, note = table_of(name, named_rows(frame, found))
+    said = _words(name, frame, found)
+    return Section(name, title, why, said, _picture(name, frame, found), head, rows, note)
 
 
 def _words(name: str, frame: Frame, found: Trust) -> list[str]:
     """What a check found, in sentences; by family where there are several."""
     if frame.empty:
         return ["There is nothing of this kind to check here."]
+    frame = named_rows(frame, found)
+    named = about(found) if isinstance(found.fits, Estimate) else ""
     say: dict[str, Callable[[Frame], list[str]]] = {
-        "conflict": conflict_sentences, "sources": source_sentences,
-        "priors": tornado_sentences, "power": power_sentences, "hide-a-list": hidden_sentences,
+        "conflict": lambda part: conflict_sentences(part, subject(found)),
+        "sources": lambda part: source_sentences(part, subject(found)),
+        "priors": lambda part: tornado_sentences(part, named),
+        "tipping": lambda part: tipping_sentences(part, _who(found)),
+        "power": power_sentences, "hide-a-list": hidden_sentences,
+        "next-data": next_data_sentences, "leave-one-out": _left_out_words, "fit": fit_words,
+        "families": family_words,
     }  # fmt: skip
     if name == "conflict" and not isinstance(found.fits, Estimate):
         return _benchmark_words(frame)
     if name not in say:
         return []
-    if "family" not in frame or name == "hide-a-list":
+    if "family" not in frame or name not in BY_FAMILY:
         return say[name](frame)
     return [
-        f"{family}: {sentence}"
+        f"{capital(name_words(str(family)))}: {sentence}"
         for family, part in frame.groupby("family", sort=False)
         for sentence in say[name](part)
     ]
+
+
+def _who(found: Trust) -> str:
+    """What has a size, in a sentence."""
+    return f"the number of {subject(found)}" if isinstance(found.fits, Estimate) else "N"
+
+
+def _left_out_words(frame: Frame) -> list[str]:
+    """Of people by family, or of the numbers of a study."""
+    return people_words(frame) if "people" in frame else left_out_sentences(frame)
+
+
+def _unit(found: Trust) -> str:
+    """What a figure counts."""
+    return capital(subject(found)) if isinstance(found.fits, Estimate) else "People"
 
 
 def _benchmark_words(frame: Frame) -> list[str]:
@@ -218,30 +189,35 @@ def _benchmark_words(frame: Frame) -> list[str]:
         least = frame.iloc[int(frame["conflict"].to_numpy().argmin())]
         p, after = probability(least["conflict"]), probability(least["conflict_holm"])
         said = (
-            f"No benchmark contradicts the others: the least p is {p} ({least['benchmark']}), "
-            f"{after} after allowing for {len(frame)}."
+            f"No benchmark contradicts the others: the least p is {p} "
+            f"({name_words(least['benchmark'])}), {after} after allowing for {len(frame)}."
         )
         return [said]
     return [
-        f"{row['benchmark']} alone gives {plain(row['alone'])}, the others "
+        f"{capital(name_words(row['benchmark']))} alone gives {plain(row['alone'])}, the others "
         f"{plain(row['without'])}: p {probability(row['conflict'])}, "
         f"{probability(row['conflict_holm'])} after allowing for {len(frame)}."
         for row in strong.to_dict("records")
     ]
 
 
-def _picture(name: str, frame: Frame) -> Picture | None:
+def _picture(name: str, frame: Frame, found: Trust) -> Picture | None:
     """The figure of a check; None where it has none."""
     draw: dict[str, Callable[[Frame], Figure | None]] = {
         "conflict": conflict, "sources": conflict, "priors": _tornado, "hide-a-list": hide_a_list,
+        "next-data": next_data, "families": families, "fit": predicted_cells,
+        "tipping": lambda part: _tipping(part, found),
     }  # fmt: skip
-    if name not in draw or frame.empty or "benchmark" in frame:
+    if name not in draw or frame.empty or (name == "conflict" and "benchmark" in frame):
         return None
-    figure = draw[name](frame)
+    figure = draw[name](named_rows(frame, found))
     if figure is None:
         return None
-    title, why = TITLES[name]
-    return Picture(name, as_uri(figure), f"{title} The table below has the numbers.", title, why)
+    title, text = CAPTIONS.get(name, Caption(*TITLES[name]))
+    if name == "priors" and "family" in frame and frame["family"].nunique() > 1:
+        text += f" Of the family {name_words(str(frame['family'].iloc[0]))}."
+    seen = f"{TITLES[name].title} The table below has the numbers."
+    return Picture(name, as_uri(figure), seen, title.rstrip("?"), text)
 
 
 def _tornado(frame: Frame) -> Figure | None:
@@ -250,3 +226,10 @@ def _tornado(frame: Frame) -> Figure | None:
     for family in first:
         frame = frame[frame["family"] == family]
     return tornado(frame)
+
+
+def _tipping(frame: Frame, found: Trust) -> Figure | None:
+    """Curves of every assumption, and the sizes that were asked for."""
+    sizes = [float(size) for size in frame["threshold"].drop_duplicates()]
+    curves = tipping_curves(found.fits, frame)
+    return tipping(curves, sizes, _unit(found)) if len(curves) else None

@@ -3,40 +3,50 @@
 ADEMP (Morris, White & Crowther 2019, Stat Med 38:2074). Aims: what a user may expect of the
 intervals when the assumptions hold and when they do not. Data: four lists, `SCENARIOS`.
 Estimand: N. Methods: the computed families with their default priors, log-linear models by BIC
-and under the SBH prior, and their average. Performance: `checks.calibration.coverage_table`.
+and under the SBH prior, their average, and the sampled families on fewer tables. Performance:
+`checks.calibration.scores.coverage_table`.
 """
 
 from __future__ import annotations
 
 import time
-from functools import partial
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
 from calibrate.populations import Population
 from calibrate.regime import Regime, Replicate, Row
-from hiddenpop.checks.calibration import LEVELS
+from calibrate.sampled import settled
+from hiddenpop.checks.calibration.scores import LEVELS
 from hiddenpop.combine import combine
+from hiddenpop.families import loglinear
+from hiddenpop.inference import Sampler
 from hiddenpop.inputs.overlap import OverlapTable
 from hiddenpop.inputs.settings import Sampling
 from hiddenpop.size import SizeEstimate, fit_table, refused
 
-__all__ = ["FAMILIES", "SCENARIOS", "coverage_regimes", "coverage_replicate", "first_two"]
+__all__ = ["FAST", "SCENARIOS", "coverage_regimes", "coverage_replicate", "first_two"]
 
-FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
+FAST: dict[str, tuple[str, dict[str, Any]]] = {
     "two-list": ("two-list", {}),
     "independence": ("heterogeneity", {"models": ("Mt",)}),
     "loglinear-average": ("loglinear-average", {}),
     "loglinear-average sbh": ("loglinear-average", {"estimator": "sbh"}),
     "graphs": ("graphs", {}),
-    "heterogeneity": ("heterogeneity", {}),
 }
-"""What is fitted, by its name in the study: the family and options. `two-list` gets the first two
-lists alone, `independence` is the log-linear model without interactions."""
+"""What is fitted to every table, by its name in the study: the family and options. `two-list`
+gets the first two lists alone, `independence` is the log-linear model without interactions."""
+
+FIRST, SLOW, LATENT = "coverage", "coverage slow", "coverage latent-class"
+"""Names of the studies: their tables differ, their scenarios do not."""
 
 AVERAGED = ("loglinear-average", "graphs", "heterogeneity")
 """What `combined` is the average of: what a user gets who names no family."""
+
+DEFAULT = Sampling()
+SHORT = Sampling(draws=400, tune=500, chains=2, target_accept=0.95)
 
 ODDS = float(np.log(2.5))
 
@@ -49,6 +59,10 @@ SCENARIOS: dict[str, tuple[Population, str]] = {
     ),
     "heterogeneity": (Population(spread=1.0), "visibility with sd 1 on the logit scale"),
     "three-way": (Population(links={(0, 1, 2): 0.7}), "three lists with log odds 0.7"),
+    "three-way, three lists": (
+        Population(N=5000, chances=(0.30, 0.25, 0.20), links={(0, 1, 2): 0.7}),
+        "5,000 people, no fourth list: all there are with log odds 0.7",
+    ),
     "referral": (Population(referral=0.3), "three in ten of the first list sent to the second"),
     "linkage error": (Population(missed=0.05, false=0.01), "5 % of links missed, 1 % false"),
     "suppressed": (Population(links={(0, 1): ODDS}, most_hidden=7), "one pair; 1 to 7 suppressed"),
@@ -57,27 +71,92 @@ SCENARIOS: dict[str, tuple[Population, str]] = {
 }  # fmt: skip
 
 
+CLASSES = ("one pair", "heterogeneity")
+"""Scenarios for latent classes, which take as long for a table as the others for fifty."""
+
+
 def coverage_replicate(population: Population) -> Replicate:
-    """One table, all families."""
+    """One table, the families that take milliseconds."""
 
     def replicate(rng: np.random.Generator) -> list[Row]:
         data = population.draw(rng)
         seed = int(rng.integers(2**31))
-        fitted: dict[str, SizeEstimate] = {}
-        rows = []
-        for name, (family, options) in FAMILIES.items():
+        return [
+            _timed(name, population.N, first_two(data) if name == "two-list" else data, *what, seed)
+            for name, what in FAST.items()
+        ]
+
+    return replicate
+
+
+def slow_replicate(population: Population) -> Replicate:
+    """One table, the families that take longer, and the average of families."""
+    sampled = None if population.most_hidden else compiled(len(population.chances))
+
+    def replicate(rng: np.random.Generator) -> list[Row]:
+        data = population.draw(rng)
+        seed = int(rng.integers(2**31))
+        fitted, seconds = {}, {}
+        for name in AVERAGED:
             begin = time.process_time()
-            table = first_two(data) if name == "two-list" else data
-            estimate, status = _fit(table, family, options, seed)
-            if estimate is not None:
-                fitted[name] = estimate
-            rows.append(_row(name, population.N, estimate, status, time.process_time() - begin))
-        parts = {name: fitted[name] for name in AVERAGED if name in fitted}
+            fitted[name] = _fit(data, name, {}, seed)
+            seconds[name] = time.process_time() - begin
+        parts = {name: one for name, (one, _) in fitted.items() if one is not None}
         whole = combine(parts, seed=seed) if len(parts) > 1 else None
-        rows.append(_row("combined", population.N, whole, "ok" if whole else "too few", 0.0))
+        slow = "heterogeneity"
+        rows = [
+            _row(slow, population.N, *fitted[slow], seconds[slow]),
+            _row("combined", population.N, whole, "ok" if whole else "too few", 0.0),
+        ]
+        if sampled is not None:
+            rows.append(sampled.row(population.N, data, seed))
         return rows
 
     return replicate
+
+
+def latent_replicate(population: Population) -> Replicate:
+    """One table, latent classes."""
+
+    def replicate(rng: np.random.Generator) -> list[Row]:
+        data = population.draw(rng)
+        seed = int(rng.integers(2**31))
+        name = "latent-class"
+        return [_timed(name, population.N, data, name, {}, seed, Sampling(draws=300, tune=300))]
+
+    return replicate
+
+
+@cache
+def compiled(lists: int) -> Loglinear:
+    """One compilation in each process serves all scenarios."""
+    return Loglinear(lists)
+
+
+class Loglinear:
+    """The sampled log-linear model with its default priors, compiled once for exact tables."""
+
+    def __init__(self, lists: int) -> None:
+        self.marks = [f"{code:0{lists}b}" for code in range(1, 2**lists)]
+        template = OverlapTable.from_counts("abcdefgh"[:lists], dict.fromkeys(self.marks, 9.0))
+        self.priors = loglinear.Priors()
+        self.sampler = Sampler(loglinear.build_model(template, self.priors))
+        self.sampler.compile()
+
+    def row(self, N: int, table: OverlapTable, seed: int) -> Row:
+        """Fit a table; cells of nobody are counts of 0."""
+        seen = {"".join("1" if mark else "0" for mark in history): count
+                for history, count in zip(table.history, table.low, strict=True)}  # fmt: skip
+        counts = {mark: float(seen.get(mark, 0)) for mark in self.marks}
+        data = OverlapTable.from_counts(table.lists, counts)
+        if (found := loglinear.refusal(data, self.priors)) is not None:
+            return _row("loglinear", N, None, found.code, 0.0)
+        begin = time.process_time()
+        values = loglinear.values(data, self.priors)
+        tree, status = settled(lambda how: self.sampler.sample(values, how), seed, SHORT)
+        tree = loglinear.finish(tree, data, self.priors, np.random.default_rng(seed))
+        estimate = SizeEstimate(tree, data, "loglinear")
+        return _row("loglinear", N, estimate, status, time.process_time() - begin)
 
 
 def first_two(table: OverlapTable) -> OverlapTable:
@@ -90,13 +169,23 @@ def first_two(table: OverlapTable) -> OverlapTable:
     return OverlapTable.from_counts(table.lists[:2], dict(counts))
 
 
+def _timed(
+    name: str, N: int, data: OverlapTable, family: str, options: dict[str, Any], seed: int,
+    sampling: Sampling = DEFAULT,
+) -> Row:  # fmt: skip
+    begin = time.process_time()
+    estimate, status = _fit(data, family, options, seed, sampling)
+    return _row(name, N, estimate, status, time.process_time() - begin)
+
+
 def _fit(
-    data: OverlapTable, family: str, options: dict[str, Any], seed: int
-) -> tuple[SizeEstimate | None, str]:
+    data: OverlapTable, family: str, options: dict[str, Any], seed: int,
+    sampling: Sampling = DEFAULT,
+) -> tuple[SizeEstimate | None, str]:  # fmt: skip
     refusal = refused(data, family, options)
     if refusal is not None:
         return None, refusal.code
-    sampling = Sampling(seed=seed)
+    sampling = replace(sampling, seed=seed)
     try:
         estimate = fit_table(data, family, options=options, sampling=sampling, check=False)
     except (ArithmeticError, ValueError) as error:  # LinAlgError is a ValueError
@@ -118,8 +207,14 @@ def _row(name: str, N: int, estimate: SizeEstimate | None, status: str, seconds:
 
 
 def coverage_regimes() -> tuple[Regime, ...]:
-    """A regime for each scenario."""
+    """Three regimes for each scenario: what takes milliseconds, a second, and some seconds."""
+    kinds = (
+        (FIRST, coverage_replicate, 25, 1000, tuple(SCENARIOS)),
+        (SLOW, slow_replicate, 20, 200, tuple(SCENARIOS)),
+        (LATENT, latent_replicate, 4, 40, CLASSES),
+    )
     return tuple(
-        Regime("coverage", name, partial(coverage_replicate, population), 25, 500, about)
-        for name, (population, about) in SCENARIOS.items()
+        Regime(study, name, partial(make, SCENARIOS[name][0]), quick, full, SCENARIOS[name][1])
+        for study, make, quick, full, names in kinds
+        for name in names
     )

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from calibrate.regime import SIZES, Regime, Replicate, Row, around
-from hiddenpop.checks.calibration import exact_ranks
+from hiddenpop.checks.calibration.scores import exact_ranks
 from hiddenpop.families import FAMILIES
 from hiddenpop.families.simulation.people import draw_size
 from hiddenpop.inputs.multipliers import Benchmark, Interval, MultiplierTable, Rate
@@ -125,6 +125,15 @@ TWO_LISTS = (
 """N, and the odds against being on one list for those on the other: N / (1 + odds)^2 overlap."""
 
 
+MAIN = 300
+"""Size of the regime that gets most data sets."""
+
+
+def counts(size: int, most: int = 1000, quick: int = 50) -> tuple[int, int]:
+    """Replicates of the quick and of the full run: the main regime has more than the others."""
+    return (100, most) if size == MAIN else (quick, 200)
+
+
 def two_list_options(size: int, odds: float) -> dict[str, Any]:
     """Chances Beta(4, 4 odds)."""
     return {"a": 4.0, "b": 4.0 * odds, "size_prior": around(size)}
@@ -171,7 +180,7 @@ def _graphs() -> list[Regime]:
 def _averages() -> list[Regime]:
     family = "loglinear-average"
     uip = [
-        _regime(("loglinear-average uip", f"N {size}"), (50, 500), "three lists, eight models",
+        _regime(("loglinear-average uip", f"N {size}"), counts(size), "three lists, eight models",
                 family, lists(3), {"estimator": "uip", "size_prior": around(size)},
                 change=averaged)
         for size in SIZES
@@ -180,7 +189,7 @@ def _averages() -> list[Regime]:
     sbh = {"estimator": "sbh", "a": 6.0, "b": 2.0}
     study, about = "loglinear-average sbh", "variance InvGamma(3, 1)"
     learned = [
-        _regime((study, f"N {size}"), (50, 500), f"three lists, {about}",
+        _regime((study, f"N {size}"), counts(size), f"three lists, {about}",
                 family, lists(3), sbh | {"size_prior": around(size)}, change=averaged)
         for size in (300, 2000)
     ]  # fmt: skip
@@ -192,13 +201,14 @@ def _averages() -> list[Regime]:
 
 def _other_lists() -> list[Regime]:
     people = [
-        _regime(("heterogeneity", f"N {size}"), (40, 300), "four lists, all models",
+        _regime(("heterogeneity", f"N {size}"), counts(size, 600, 25), "four lists, all models",
                 "heterogeneity", lists(4), {"size_prior": around(size)})
         for size in (50, 300, 2000)
     ]  # fmt: skip
     once = [
-        _regime(("one-list", f"N {size}"), (25, 300), "Poisson and geometric captures",
-                "one-list", captured(), {"size_prior": around(size)}, change=captures)
+        _regime(("one-list", f"N {size}"), (60, 200) if size == MAIN else (20, 50),
+                "Poisson and geometric captures", "one-list", captured(),
+                {"size_prior": around(size)}, change=captures)
         for size in (300, 2000)
     ]  # fmt: skip
     return [*people, *once]
@@ -206,12 +216,12 @@ def _other_lists() -> list[Regime]:
 
 def _without_lists() -> list[Regime]:
     found = [
-        _regime(("multiplier", name), (50, 500), about,
+        _regime(("multiplier", name), (100, 1000), about,
                 "multiplier", table, {"size_prior": around(2000)})
         for name, table, about in benchmarks()
     ]  # fmt: skip
     trees = [
-        _regime(("tree", f"N {size}"), (50, 500), "two counted branches, one survey",
+        _regime(("tree", f"N {size}"), counts(size), "two counted branches, one survey",
                 "tree", branches(), {"size_prior": around(size)})
         for size in (300, 2000)
     ]  # fmt: skip

@@ -170,12 +170,12 @@ def loglinear_regimes() -> tuple[Regime, ...]:
         "abcd", cells(4, h1111=(0.0, 4.0), h0111=(0.0, 4.0), h1110=(0.0, np.inf))
     )
     shapes = (
-        ("N 50", three, 50, 40, 500, "three lists"),
-        ("N 300", three, 300, 40, 500, "three lists"),
-        ("N 50000", three, 50_000, 40, 500, "three lists"),
-        ("four lists", four, 2_000, 40, 500, "N about 2,000"),
-        ("censored", censored, 300, 40, 500, "four lists, two cells in fives, one not linked"),
-        ("three areas", _strata(three, ("x", "y", "z")), 2_000, 25, 300, "three lists"),
+        ("N 50", three, 50, 25, 200, "three lists"),
+        ("N 300", three, 300, 100, 1000, "three lists"),
+        ("N 50000", three, 50_000, 25, 200, "three lists"),
+        ("four lists", four, 2_000, 25, 200, "N about 2,000"),
+        ("censored", censored, 300, 25, 200, "four lists, two cells in fives, one not linked"),
+        ("three areas", _strata(three, ("x", "y", "z")), 2_000, 25, 200, "three lists"),
     )
     return tuple(
         Regime(

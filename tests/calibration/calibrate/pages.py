@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from hiddenpop.checks.calibration import (
+from hiddenpop.checks.calibration.scores import (
     LEVELS,
     calibration_sentences,
     calibration_table,
@@ -25,15 +24,27 @@ COVERAGE_COLUMNS = (
 )  # fmt: skip
 
 
-def write_report(out: Path, ranks: pd.DataFrame, intervals: pd.DataFrame) -> Iterator[str]:
-    """Write every table and figure into `out`, and say what they show.
+def write_report(out: Path, ranks: pd.DataFrame, intervals: pd.DataFrame) -> bool:
+    """Write every table and figure into `out`, and what they show into `summary.md`.
 
     `calibration_table.csv`, `coverage_table.csv`, `cost.csv`; `ranks-<study>.svg` and
-    `coverage.svg`; `summary.md`.
+    `coverage.svg`; all replicates as `ranks.parquet` and `coverage.parquet`.
+
+    Returns
+    -------
+    bool
+        Whether a quantity that has enough ranks to be judged left its band, or a data set could
+        not be fitted.
     """
     said: list[str] = []
+    failed = False
+    for frame, name in ((ranks, "ranks"), (intervals, "coverage")):
+        if not frame.empty:
+            frame.to_parquet(out / f"{name}.parquet", index=False)
     if not ranks.empty:
         table = calibration_table(ranks)
+        judged = table["p_value"].notna()
+        failed = bool((judged & ~table["passed"]).any() or table["errors"].any())
         table.to_csv(out / "calibration_table.csv", index=False)
         said += [*calibration_sentences(table), *_unusual(ranks)]
         for study, part in ranks.groupby("study", sort=False):
@@ -48,7 +59,7 @@ def write_report(out: Path, ranks: pd.DataFrame, intervals: pd.DataFrame) -> Ite
     if not (ranks.empty and intervals.empty):
         costs(ranks, intervals).to_csv(out / "cost.csv", index=False)
     (out / "summary.md").write_text("\n\n".join(said) + "\n", encoding="utf-8")
-    yield from said
+    return failed
 
 
 def costs(*replicates: pd.DataFrame) -> pd.DataFrame:

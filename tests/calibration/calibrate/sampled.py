@@ -11,14 +11,14 @@ import numpy as np
 import xarray as xr
 
 from calibrate.regime import Replicate, Row
-from hiddenpop.checks.calibration import draw_rank, thinned
+from hiddenpop.checks.calibration.scores import draw_rank, thinned
 from hiddenpop.inference import Sampler, judge
 from hiddenpop.inputs.settings import Sampling
 
 __all__ = ["Quantities", "doubts", "ranked", "sampled_replicate", "settled"]
 
 QUICK = Sampling(draws=500, tune=700, target_accept=0.95)
-LONG = Sampling(draws=1500, tune=2000, target_accept=0.99)
+LONG = Sampling(draws=800, tune=1200, target_accept=0.995)
 """A fit in doubt is repeated so, and kept whatever comes: leaving it out would bend the ranks of
 the others."""
 
@@ -65,14 +65,14 @@ def doubts(tree: xr.DataTree) -> str:
     """What bends ranks: chains that disagree, too few effective draws, divergent transitions.
 
     The limits are those that a few hundred ranks can feel, not those of a result: R-hat 1.03 and
-    bulk size 100 for the worst of all variables, and one divergent transition in a thousand.
+    bulk size 100 for the worst of all variables, and one divergent transition in two hundred.
     """
     size = tree["posterior"].sizes["chain"] * tree["posterior"].sizes["draw"]
     found = {gate.name: gate.found for gate in judge(tree).gates}
     wrong = {
         "R-hat": found["R-hat"] > 1.03,
         "bulk effective sample size": found["bulk effective sample size"] < 100,
-        "divergent transitions": found.get("divergent transitions", 0) > size / 1000,
+        "divergent transitions": found.get("divergent transitions", 0) > size / 200,
     }
     return ", ".join(name for name, bad in wrong.items() if bad)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-__all__ = ["Store", "seeded"]
+__all__ = ["SEED", "Store", "seeded"]
 
 SEED = 20041231
 

@@ -29,7 +29,8 @@ from hiddenpop.priors import z_score
 __all__ = ["nested", "synthesis_regimes", "synthesis_replicate"]
 
 PRIORS = Priors(prevalence=(0.003, 0.02, 0.95), between_areas=0.4)
-SLOW = Sampling(draws=500, tune=1000, target_accept=0.99)
+# Two chains are enough for ranks.
+SLOW = Sampling(draws=400, tune=500, chains=2, target_accept=0.98)
 
 
 @cache
@@ -158,5 +159,5 @@ def synthesis_regimes() -> tuple[Regime, ...]:
     return tuple(
         Regime("synthesis", f"{towns} areas", partial(synthesis_replicate, towns), quick, full,
                "a country, two groups, seven kinds of unknown")
-        for towns, quick, full in ((1, 25, 300), (3, 25, 300), (8, 20, 200))
+        for towns, quick, full in ((1, 25, 100), (3, 100, 400), (8, 25, 100))
     )  # fmt: skip

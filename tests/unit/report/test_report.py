@@ -10,6 +10,8 @@ import pytest
 import xarray as xr
 
 import hiddenpop as hp
+from hiddenpop.checks.conflict.table import row_conflict
+from hiddenpop.checks.conflict.words import p_words
 from hiddenpop.report import build_report, check_sentences
 from hiddenpop.report.conflicts import conflicts
 from hiddenpop.report.sentences import render_sentences
@@ -264,6 +266,25 @@ def test_a_number_far_from_the_model_is_a_conflict(estimate: hp.Estimate) -> Non
     assert one.z > 2
     assert "the source “study” reports 4,000,000" in one.sentence
     assert "(in use)" in one.sentence
+
+
+def test_a_number_not_in_use_is_judged_by_its_prediction(estimate: hp.Estimate) -> None:
+    evidence = estimate.data.data.evidence
+    for times, expected in ((1, False), (1000, True)):
+        rows = evidence.rows.copy()
+        numbers = ["value", "low", "high"]
+        rows.loc["s_police_2001", numbers] = times * rows.loc["s_police_2001", numbers]
+        data = replace(estimate.data.data, evidence=replace(evidence, rows=rows))
+        changed = replace(estimate, data=replace(estimate.data, data=data))
+        found = [one for one in conflicts(changed) if one.rows == ("s_police_2001",)]
+        predicted = row_conflict(changed, "s_police_2001")
+        assert bool(found) is expected is bool(predicted["p"] < 0.05)
+    assert found[0].z > 2
+    assert "(not in use)" in found[0].sentence
+    assert "reports 500,000" in found[0].sentence
+    assert (
+        f"{plain(predicted['ratio'])} times that, p {p_words(predicted['p'])}" in found[0].sentence
+    )
 
 
 def test_two_numbers_of_one_source_are_held_against_each_other(estimate: hp.Estimate) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import betaln, log1p, logsumexp
+from scipy.special import betaln, log1p
 from scipy.special import expit as inverse_logit
 
 __all__ = [
@@ -105,11 +105,15 @@ def log_cells(beta: np.ndarray, sigma: np.ndarray, distribution: Mixing) -> np.n
     """
     lists = beta.shape[1]
     place = sigma[:, None] * distribution.z
-    # log(1 - pi) = -log(1 + exp(beta + sigma z)), summed over lists: (draw, node).
-    missed = -np.logaddexp(0.0, beta[:, :, None] + place[:, None, :]).sum(axis=1)
+    # log(1 - pi) = -log(1 + exp(x)), x = beta + sigma z, summed over lists: (draw, node). The
+    # product of 1 + exp(-|x|), each at most 2, needs one logarithm for all lists.
+    x = beta[:, :, None] + place[:, None, :]
+    missed = -np.maximum(x, 0).sum(axis=1) - np.log((1 + np.exp(-np.abs(x))).prod(axis=1))
     k = np.arange(lists + 1)
     inside = k[None, :, None] * place[:, None, :] + (missed + distribution.log_weight)[:, None, :]
-    return np.asarray(logsumexp(inside, axis=2))
+    # Written out: scipy's logsumexp looks for infinities first, which takes most of its time.
+    top = inside.max(axis=2)
+    return np.asarray(top + np.log(np.exp(inside - top[:, :, None]).sum(axis=2)))
 
 
 def log_likelihood(

@@ -19,7 +19,8 @@ import arviz as az
 import numpy as np
 import pandas as pd
 
-from hiddenpop.checks.predictive import BOUNDS, Tails, predictive_draws, reported, tails
+from hiddenpop.checks.conflict.predictive import BOUNDS, Tails, predictive_draws, reported, tails
+from hiddenpop.checks.monte_carlo import mean_density
 from hiddenpop.checks.row_by_row import OnRow, RowByRow
 from hiddenpop.estimate import Estimate, build
 from hiddenpop.families import FAMILIES
@@ -44,7 +45,8 @@ COMPONENT = "overlap table"
 
 ROW_COLUMNS = (
     "id", "source", "kind", "reported", "expected", "expected_low", "expected_high", "ratio",
-    "ratio_low", "ratio_high", "p", "p_error", "p_holm", "passed", "headline_ratio",
+    "ratio_low", "ratio_high", "p", "p_error", "p_holm", "passed", "elpd", "elpd_error",
+    "headline_ratio",
 )  # fmt: skip
 SOURCE_COLUMNS = (
     "source", "rows", "ratio", "ratio_low", "ratio_high", "p", "p_holm", "passed",
@@ -83,8 +85,9 @@ def conflict_table(
         says it should be (`expected`, its predictive median, and the ends of the interval);
         `ratio`, reported over predicted, with its interval, which holds 1 just when p is above 1 -
         level; `p` (of a bound: the probability that it holds) with its Monte Carlo standard error,
-        and `p_holm`; `passed`, whether the fit passed its gates; `headline_ratio`, the headline
-        with the row over that without it: above 1 where the row pulls it up.
+        and `p_holm`; `passed`, whether the fit passed its gates; `elpd`, the log predictive density
+        of the row, with its Monte Carlo standard error (nan for a component); `headline_ratio`,
+        the headline with the row over that without it: above 1 where the row pulls it up.
     """
     walk = RowByRow("id", ROW_COLUMNS, _counted(estimate), done, on_row)
     estimate = _compiled(estimate)
@@ -94,7 +97,7 @@ def conflict_table(
         chosen = estimate.sampling.seed if seed is None else seed
         without = leave_out(estimate, [name], seed=chosen)
         found = row_conflict(without, name, seed=chosen, level=level)
-        walk.add(found | _pull(estimate, without))
+        walk.add(found | _density(without, name) | _pull(estimate, without))
     return walk.frame
 
 
@@ -272,6 +275,15 @@ def _pull(estimate: Estimate, without: Estimate) -> dict[str, float]:
     both = [np.median(fit.draws("users", area=shown.areas[0], union=shown.headline))
             for fit in (estimate, without)]  # fmt: skip
     return {"headline_ratio": float(both[0] / both[1])}
+
+
+def _density(without: Estimate, row: str) -> dict[str, float]:
+    """Log predictive density of a row of evidence, for `checks.comparison.leave_one_out`."""
+    if row not in without.data.data.evidence.ids:
+        return {"elpd": np.nan, "elpd_error": np.nan}
+    chains = without.tree["posterior"].sizes["chain"]
+    elpd, error = mean_density(without.draws("pointwise", evidence=row), chains)
+    return {"elpd": elpd, "elpd_error": error}
 
 
 def _together(without: Estimate, ids: Sequence[str], seed: int, level: float) -> dict[str, Any]:

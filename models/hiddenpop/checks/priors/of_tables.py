@@ -10,9 +10,9 @@ from typing import Any, get_type_hints
 import numpy as np
 import pymc as pm
 
-from hiddenpop.checks.densities import evaluate, free_draws
-from hiddenpop.checks.prior_changes import FieldChange, field_changes, size_prior_changes
-from hiddenpop.checks.tornado import (
+from hiddenpop.checks.priors.changes import FieldChange, field_changes, size_prior_changes
+from hiddenpop.checks.priors.densities import evaluate, free_draws
+from hiddenpop.checks.priors.tornado import (
     EXACT,
     LEFT_OUT,
     NO_PART,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from hiddenpop.checks.predictive import BOUNDS
+from hiddenpop.checks.conflict.predictive import BOUNDS
 from hiddenpop.words import factor, listing, name_words, percent
 
 __all__ = ["ALPHA", "conflict_sentences", "p_words", "pull_words", "source_sentences"]
@@ -37,24 +37,27 @@ def pull_words(ratio: float) -> str:
     return f"pulls it {'up' if ratio > 1 else 'down'} by {percent(change, 1 + (change >= 0.1))}"
 
 
-def conflict_sentences(frame: pd.DataFrame) -> list[str]:
-    """Sentences about a `conflict_table`: how many conflicts, each in turn, the strongest pull."""
+def conflict_sentences(frame: pd.DataFrame, headline: str = "") -> list[str]:
+    """Sentences about a `conflict_table`: how many conflicts, each in turn, the strongest pull.
+
+    `headline` is what the headline counts, such as "crack users in Ilkeston".
+    """
     found = _counted(frame, "row", "rows")
     for _, row in frame[frame["p"] < ALPHA].sort_values("p").iterrows():
         name = f"“{name_words(row['id'])}” ({name_words(row['source'])})"
         found.append(
             _bound(row, name) if row["kind"] in BOUNDS else _report(row, f"The row {name}")
         )
-    return [*found, *_pulls(frame, "id"), *_failed(frame, "id")]
+    return [*found, *_pulls(frame, "id", headline), *_failed(frame, "id")]
 
 
-def source_sentences(frame: pd.DataFrame) -> list[str]:
-    """Sentences about a `source_table`."""
+def source_sentences(frame: pd.DataFrame, headline: str = "") -> list[str]:
+    """Sentences about a `source_table`; `headline` as in `conflict_sentences`."""
     found = _counted(frame, "source", "sources")
     for _, row in frame[frame["p"] < ALPHA].sort_values("p").iterrows():
         rows = f"{row['rows']} rows together" if row["rows"] > 1 else "1 row"
         found.append(_report(row, f"The source “{name_words(row['source'])}” ({rows})"))
-    return [*found, *_pulls(frame, "source"), *_failed(frame, "source")]
+    return [*found, *_pulls(frame, "source", headline), *_failed(frame, "source")]
 
 
 def _counted(frame: pd.DataFrame, one: str, many: str) -> list[str]:
@@ -93,7 +96,7 @@ def _after(row: pd.Series[Any]) -> str:
     return p_words(row["p_holm"]).removeprefix("= ")
 
 
-def _pulls(frame: pd.DataFrame, key: str) -> list[str]:
+def _pulls(frame: pd.DataFrame, key: str, headline: str) -> list[str]:
     """What pulls the headline up most, and what down."""
     moving = frame[(frame["headline_ratio"] - 1).abs() >= SLIGHT]
     if moving.empty:
@@ -102,7 +105,8 @@ def _pulls(frame: pd.DataFrame, key: str) -> list[str]:
     ends = ends.drop_duplicates(key)
     told = [f"“{name_words(row[key])}” {pull_words(row['headline_ratio'])}"
             for _, row in ends.iterrows()]  # fmt: skip
-    return [f"On the headline number: {listing(told)}."]
+    name = f"number of {headline}" if headline else "headline number"
+    return [f"On the {name}: {listing(told)}."]
 
 
 def _failed(frame: pd.DataFrame, key: str) -> list[str]:

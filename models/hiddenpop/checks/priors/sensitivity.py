@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from hiddenpop.checks.influence import MAIN
-from hiddenpop.checks.size_priors import size_changes
-from hiddenpop.checks.study_answers import answers
-from hiddenpop.checks.tornado import (
+from hiddenpop.checks.priors.answers import answers
+from hiddenpop.checks.priors.of_tables import size_changes
+from hiddenpop.checks.priors.tornado import (
     COLUMNS,
     LEFT_OUT,
     MOST_MOVED,
@@ -121,13 +121,15 @@ def synthesis_tornado(
     return collect(main, answers(estimate, *chosen, level, only), max_refits, done, on_step, on_row)
 
 
-def tornado_sentences(frame: pd.DataFrame) -> list[str]:
+def tornado_sentences(frame: pd.DataFrame, about: str = "") -> list[str]:
     """What a tornado says, one sentence for each finding.
 
     Parameters
     ----------
     frame
         From `size_tornado` or `synthesis_tornado`.
+    about
+        What the answer counts, such as "Crack users in Ilkeston, 2005".
 
     Returns
     -------
@@ -139,7 +141,8 @@ def tornado_sentences(frame: pd.DataFrame) -> list[str]:
     judged = changed[~changed["how"].isin([REFUSED, LEFT_OUT])]
     moving = judged[judged["how"] != NO_PART]
     before = triple(main["median"], main["low"], main["high"])
-    found = [f"With the priors as they are the answer is {before}."]
+    start = f"{about}: with" if about else "With"
+    found = [f"{start} the priors as they are the answer is {before}."]
     flagged = moving[moving["flagged"]].sort_values("moved", ascending=False)
     for _, row in flagged.iterrows():
         after = triple(row["median"], row["low"], row["high"])
@@ -152,9 +155,10 @@ def tornado_sentences(frame: pd.DataFrame) -> list[str]:
         found.append("No prior that could be changed has a part in it.")
     elif flagged.empty:
         most = moving.sort_values("moved").iloc[-1]
+        number = moving["prior"].nunique()
+        who = f"Of {number} priors, changed one at a time, none" if number > 1 else "No prior"
         found.append(
-            f"Of {moving['prior'].nunique()} priors, changed one at a time, none moves "
-            f"it by more than {percent(MOST_MOVED)} of its interval; the largest move, "
+            f"{who} moves it by more than {percent(MOST_MOVED)} of its interval; the largest move, "
             f"{percent(most['moved'])} of it, is with {_changed(most)}."
         )
     return found + _of_ends(moving) + _reservations(main, changed, moving)
@@ -186,7 +190,7 @@ def _reservations(main: pd.Series[Any], changed: pd.DataFrame, moving: pd.DataFr
     if not main["passed"]:
         found.append("The main fit failed a gate, so that all of this is for a look only.")
     weighed, refitted = (int((moving["how"] == how).sum()) for how in (REWEIGHTED, REFITTED))
-    if weighed + refitted:
+    if weighed:
         found.append(
             f"{weighed} of these answers are the draws of the main fit, weighted anew where that "
             f"can be relied upon; {refitted} are new fits."

@@ -14,10 +14,9 @@ import arviz as az
 import numpy as np
 import pymc as pm
 
-from hiddenpop.checks.densities import evaluate, free_draws
-from hiddenpop.checks.reweighting import Weighted, weigh, weighted_quantile
-from hiddenpop.checks.study_priors import StudyChange, study_changes
-from hiddenpop.checks.tornado import (
+from hiddenpop.checks.priors.densities import evaluate, free_draws
+from hiddenpop.checks.priors.of_studies import StudyChange, study_changes
+from hiddenpop.checks.priors.tornado import (
     LEFT_OUT,
     NO_PART,
     REFITTED,
@@ -26,6 +25,7 @@ from hiddenpop.checks.tornado import (
     Change,
     answer_of,
 )
+from hiddenpop.checks.reweighting import Weighted, weigh, weighted_quantile
 from hiddenpop.estimate import Estimate, build, fit
 from hiddenpop.families import FAMILIES
 from hiddenpop.inference import Sampler

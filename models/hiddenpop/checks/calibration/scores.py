@@ -21,8 +21,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from hiddenpop.checks.calibration.rank_bands import LEVEL, ecdf_band, rank_p_value
 from hiddenpop.checks.multiple import holm
-from hiddenpop.checks.rank_bands import LEVEL, ecdf_band, rank_p_value
 from hiddenpop.families.exact import Discrete
 from hiddenpop.families.size_prior import SizePrior
 from hiddenpop.words import listing

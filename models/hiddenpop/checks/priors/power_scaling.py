@@ -20,8 +20,8 @@ import pandas as pd
 import pymc as pm
 import xarray as xr
 
-from hiddenpop.checks.densities import Parts, evaluate, free_draws, has_parents
-from hiddenpop.checks.size_priors import stored_priors
+from hiddenpop.checks.priors.densities import Parts, evaluate, free_draws, has_parents
+from hiddenpop.checks.priors.of_tables import stored_priors
 from hiddenpop.estimate import Estimate
 from hiddenpop.families import FAMILIES
 from hiddenpop.families.synthesis import EFFECTS

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from hiddenpop.checks.known_size import (
+from hiddenpop.checks.hidden_lists.known_size import (
     TOTAL,
     average_against,
     estimate_against,

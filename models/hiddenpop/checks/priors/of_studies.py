@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from hiddenpop.checks.prior_changes import FACTORS, field_changes, spread_beta
+from hiddenpop.checks.priors.changes import FACTORS, field_changes, spread_beta
 from hiddenpop.families import FAMILIES
 from hiddenpop.families.loglinear import Priors as Dependence
 from hiddenpop.families.synthesis import EFFECTS, OVERDISPERSION_SPREAD

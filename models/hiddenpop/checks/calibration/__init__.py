@@ -1,0 +1,1 @@
+"""Ranks of truths in their posteriors, and coverage."""

@@ -1,0 +1,1 @@
+"""Families and numbers left out, predicted and compared."""

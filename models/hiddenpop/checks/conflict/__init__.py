@@ -1,0 +1,1 @@
+"""Conflict: what everything else says that a source should report."""

@@ -1,0 +1,1 @@
+"""Lists whose size is known, hidden and predicted from the others."""

@@ -1,0 +1,1 @@
+"""How much narrower an interval would be with further data."""

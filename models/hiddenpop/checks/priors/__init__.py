@@ -1,0 +1,1 @@
+"""Other priors: halved and doubled, and power-scaled."""
