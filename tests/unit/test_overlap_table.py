@@ -47,6 +47,14 @@ def test_cells_stand_in_one_order() -> None:
     np.testing.assert_array_equal(one.permuted([1, 0]).list_totals, [5, 4])
 
 
+def test_a_table_on_which_nobody_is_has_its_lists() -> None:
+    """Of 50 people on four lists that see few, a simulation may find none."""
+    empty = OverlapTable.from_counts("abcd", {})
+    assert empty.history.shape == (0, 4)
+    assert empty.observed == 0
+    np.testing.assert_array_equal(empty.list_totals, np.zeros(4))
+
+
 def test_a_total_adds_strata_and_keeps_what_is_not_known() -> None:
     table = stratified()
     whole = table.total()

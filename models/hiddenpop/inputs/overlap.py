@@ -75,7 +75,8 @@ class OverlapTable:
         """
         pairs = [(c, c) if np.isscalar(c) else c for c in counts.values()]
         ends = np.array(pairs, dtype=float).reshape(-1, 2)
-        history = np.array([[mark == "1" for mark in text] for text in counts], dtype=bool)
+        marks = np.array([[mark == "1" for mark in text] for text in counts], dtype=bool)
+        history = marks.reshape(-1, len(lists))  # two dimensions also where nobody was seen
         made = cls(
             tuple(lists), (), ((),), history, np.zeros(len(history), dtype=int),
             ends[:, 0], ends[:, 1], np.zeros(len(history), dtype=bool),

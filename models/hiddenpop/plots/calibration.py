@@ -96,7 +96,8 @@ def coverage_figure(scores: pd.DataFrame, level: str = "95") -> Figure:
     """
     scenarios = list(dict.fromkeys(scores["scenario"]))
     families = list(dict.fromkeys(scores["family"]))
-    figure = Figure(figsize=(WIDE, 1.3 + 0.62 * len(scenarios)), layout="constrained")
+    each = max(0.62, 0.085 * len(families))
+    figure = Figure(figsize=(WIDE, 1.3 + each * len(scenarios)), layout="constrained")
     panels = figure.subplots(1, 3, sharey=True)
     shown = ((f"cover_{level}", f"{level} % intervals that hold N"),
              ("bias", "Mean log(median / N)"),

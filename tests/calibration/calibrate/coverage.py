@@ -211,7 +211,7 @@ def coverage_regimes() -> tuple[Regime, ...]:
     kinds = (
         (FIRST, coverage_replicate, 25, 1000, tuple(SCENARIOS)),
         (SLOW, slow_replicate, 20, 200, tuple(SCENARIOS)),
-        (LATENT, latent_replicate, 4, 40, CLASSES),
+        (LATENT, latent_replicate, 3, 25, CLASSES),
     )
     return tuple(
         Regime(study, name, partial(make, SCENARIOS[name][0]), quick, full, SCENARIOS[name][1])

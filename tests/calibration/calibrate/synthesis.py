@@ -159,5 +159,5 @@ def synthesis_regimes() -> tuple[Regime, ...]:
     return tuple(
         Regime("synthesis", f"{towns} areas", partial(synthesis_replicate, towns), quick, full,
                "a country, two groups, seven kinds of unknown")
-        for towns, quick, full in ((1, 25, 100), (3, 100, 400), (8, 25, 100))
+        for towns, quick, full in ((1, 25, 100), (3, 100, 400), (8, 20, 60))
     )  # fmt: skip
