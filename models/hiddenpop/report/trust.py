@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -215,17 +215,22 @@ def _picture(name: str, frame: Frame, found: Trust) -> Picture | None:
         return None
     title, text = CAPTIONS.get(name, Caption(*TITLES[name]))
     if name == "priors" and "family" in frame and frame["family"].nunique() > 1:
-        text += f" Of the family {name_words(str(frame['family'].iloc[0]))}."
+        text += f" Of the family {name_words(_most_moved(frame))}, which they move most."
     seen = f"{TITLES[name].title} The table below has the numbers."
     return Picture(name, as_uri(figure), seen, title.rstrip("?"), text)
 
 
 def _tornado(frame: Frame) -> Figure | None:
-    """Of the first family, where there are several."""
-    first: Iterable[Any] = frame["family"].drop_duplicates().head(1) if "family" in frame else []
-    for family in first:
-        frame = frame[frame["family"] == family]
+    """Of the family that other priors move most, where there are several."""
+    if "family" in frame:
+        frame = frame[frame["family"] == _most_moved(frame)]
     return tornado(frame)
+
+
+def _most_moved(frame: Frame) -> str:
+    """The family with the greatest move of its answer."""
+    moved = frame["moved"].astype(float).fillna(0.0).to_numpy()
+    return str(frame["family"].iloc[int(moved.argmax())])
 
 
 def _tipping(frame: Frame, found: Trust) -> Figure | None:

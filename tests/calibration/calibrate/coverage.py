@@ -33,13 +33,14 @@ FAST: dict[str, tuple[str, dict[str, Any]]] = {
     "two-list": ("two-list", {}),
     "independence": ("heterogeneity", {"models": ("Mt",)}),
     "loglinear-average": ("loglinear-average", {}),
-    "loglinear-average sbh": ("loglinear-average", {"estimator": "sbh"}),
     "graphs": ("graphs", {}),
 }
 """What is fitted to every table, by its name in the study: the family and options. `two-list`
 gets the first two lists alone, `independence` is the log-linear model without interactions."""
 
-FIRST, SLOW, LATENT = "coverage", "coverage slow", "coverage latent-class"
+SBH: tuple[str, dict[str, Any]] = ("loglinear-average", {"estimator": "sbh"})
+
+FIRST, SLOW = "coverage", "coverage slow"
 """Names of the studies: their tables differ, their scenarios do not."""
 
 AVERAGED = ("loglinear-average", "graphs", "heterogeneity")
@@ -69,10 +70,6 @@ SCENARIOS: dict[str, tuple[Population, str]] = {
     "small": (Population(N=100), "100 people"),
     "sparse": (Population(chances=(0.08, 0.06, 0.05, 0.04)), "a handful on two lists"),
 }  # fmt: skip
-
-
-CLASSES = ("one pair", "heterogeneity")
-"""Scenarios for latent classes, which take as long for a table as the others for fifty."""
 
 
 def coverage_replicate(population: Population) -> Replicate:
@@ -107,22 +104,11 @@ def slow_replicate(population: Population) -> Replicate:
         rows = [
             _row(slow, population.N, *fitted[slow], seconds[slow]),
             _row("combined", population.N, whole, "ok" if whole else "too few", 0.0),
+            _timed("loglinear-average sbh", population.N, data, *SBH, seed),
         ]
         if sampled is not None:
             rows.append(sampled.row(population.N, data, seed))
         return rows
-
-    return replicate
-
-
-def latent_replicate(population: Population) -> Replicate:
-    """One table, latent classes."""
-
-    def replicate(rng: np.random.Generator) -> list[Row]:
-        data = population.draw(rng)
-        seed = int(rng.integers(2**31))
-        name = "latent-class"
-        return [_timed(name, population.N, data, name, {}, seed, Sampling(draws=300, tune=300))]
 
     return replicate
 
@@ -207,14 +193,13 @@ def _row(name: str, N: int, estimate: SizeEstimate | None, status: str, seconds:
 
 
 def coverage_regimes() -> tuple[Regime, ...]:
-    """Three regimes for each scenario: what takes milliseconds, a second, and some seconds."""
+    """Two regimes for each scenario: what takes milliseconds, and what takes a second."""
     kinds = (
-        (FIRST, coverage_replicate, 25, 1000, tuple(SCENARIOS)),
-        (SLOW, slow_replicate, 20, 200, tuple(SCENARIOS)),
-        (LATENT, latent_replicate, 3, 25, CLASSES),
+        (FIRST, coverage_replicate, 25, 1000),
+        (SLOW, slow_replicate, 20, 100),
     )
     return tuple(
         Regime(study, name, partial(make, SCENARIOS[name][0]), quick, full, SCENARIOS[name][1])
-        for study, make, quick, full, names in kinds
-        for name in names
+        for study, make, quick, full in kinds
+        for name in SCENARIOS
     )

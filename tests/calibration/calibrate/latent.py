@@ -55,5 +55,5 @@ def latent_regimes() -> tuple[Regime, ...]:
             ),
             quick, full, "four lists, four classes",
         )
-        for size, quick, full in ((300, 40, 100),)
+        for size, quick, full in ((300, 30, 60),)
     )  # fmt: skip
