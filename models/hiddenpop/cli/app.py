@@ -1,8 +1,8 @@
 """The command line. Answers go to standard output, everything else to standard error.
 
-Exit codes: 0 done and all gates passed; 1 a gate failed or a replay differs (nothing is written where
-the answer itself failed, unless told `--anyway`); 2 the input or the call cannot be used, and nothing
-was written.
+Exit codes: 0 done and all gates passed; 1 a gate failed or a replay differs (nothing is written
+where the answer itself failed, unless told `--anyway`); 2 the input or the call cannot be used,
+and nothing was written.
 """
 
 from __future__ import annotations
