@@ -53,9 +53,14 @@ def rank_figure(ranks: pd.DataFrame, level: float = LEVEL) -> Figure:
         panel.tick_params(axis="x", labelbottom=True)
     for panel in panels[len(groups) :]:
         panel.set_axis_off()
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=LABEL,
-                  frameon=False)  # fmt: skip
+    # A quantity may be part of some regimes only.
+    known_lines = {
+        label: handle
+        for panel in panels
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(known_lines.values(), known_lines.keys(), loc="outside upper center", ncols=4,
+                  fontsize=LABEL, frameon=False)  # fmt: skip
     figure.supxlabel("Rank of the truth", fontsize=TEXT)
     figure.supylabel("Distribution less uniform", fontsize=TEXT)
     return figure
