@@ -173,6 +173,6 @@ def _interval(draws: np.ndarray, N: int) -> Row:
 def coverage_areas() -> tuple[Regime, ...]:
     """Three of eight areas without data."""
     return (
-        Regime("coverage areas", "three of eight silent", silent_replicate, 20, 100,
+        Regime("coverage areas", "three of eight silent", silent_replicate, 20, 200,
                "five areas with a count and a survey of 200, three with nothing"),
     )  # fmt: skip

@@ -196,7 +196,7 @@ def coverage_regimes() -> tuple[Regime, ...]:
     """Two regimes for each scenario: what takes milliseconds, and what takes a second."""
     kinds = (
         (FIRST, coverage_replicate, 25, 1000),
-        (SLOW, slow_replicate, 20, 100),
+        (SLOW, slow_replicate, 20, 200),
     )
     return tuple(
         Regime(study, name, partial(make, SCENARIOS[name][0]), quick, full, SCENARIOS[name][1])
