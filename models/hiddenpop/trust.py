@@ -125,7 +125,8 @@ def _begin(found: Finished, threshold: float | None) -> Path:
     """The folder of the checks, emptied where it belongs to other numbers."""
     place = found.folder / FOLDER
     state = {"draws": found.run["output_sha256"].get("estimate.nc"),
-             "versions": found.run["versions"], "threshold": threshold}  # fmt: skip
+             "versions": found.run["versions"],
+             "threshold": None if threshold is None else float(threshold)}  # fmt: skip
     text, path = as_json(state), place / STATE
     try:
         known = path.read_text(encoding="utf-8") if path.exists() else ""

@@ -109,7 +109,7 @@ def named_rows(frame: pd.DataFrame, found: Trust) -> pd.DataFrame:
 
     "London: opiate users, 2006/07"; rows that are about the same get their id as well.
     """
-    if "id" not in frame or not isinstance(found.fits, Estimate):
+    if not {"id", "about"} & set(frame) or not isinstance(found.fits, Estimate):
         return frame
     targets = found.fits.data.data.targets
     named = {str(row["id"]): _row_words(row) for row in targets.to_dict("records")}
@@ -117,7 +117,10 @@ def named_rows(frame: pd.DataFrame, found: Trust) -> pd.DataFrame:
     for key, name in named.items():
         if name in twice:
             named[key] = f"{name} ({name_words(key)})"
-    return frame.assign(id=[named.get(str(key), str(key)) for key in frame["id"]])
+    if "id" in frame:
+        return frame.assign(id=[named.get(str(key), str(key)) for key in frame["id"]])
+    words = {name_words(key): name for key, name in named.items()}
+    return frame.assign(about=[words.get(str(text), text) for text in frame["about"]])
 
 
 def _row_words(row: dict[Hashable, Any]) -> str:
