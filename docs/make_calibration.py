@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from hiddenpop.checks.calibration.scores import calibration_sentences
-from hiddenpop.words import listing, people, plain, probability
+from hiddenpop.words import listing, plain, probability
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "calibration.md"

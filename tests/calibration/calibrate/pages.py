@@ -83,7 +83,10 @@ def _unusual(frame: pd.DataFrame, by: str = "study") -> list[str]:
     first = frame.groupby([by, "regime", "replicate"], sort=False)["status"].first()
     rows = []
     for name, status in first.groupby(level=by, sort=False):
-        odd = status[status != "ok"].value_counts()
+        # Failed gates by name: what each was found to be would make them all different.
+        odd = (
+            status[status != "ok"].str.replace(r" is \S+, allowed.*", "", regex=True).value_counts()
+        )
         if len(odd):
             what = "; ".join(f"{count} {reason}" for reason, count in odd.items())
             rows.append(f"{name}: of {len(status)} data sets {what}.")
