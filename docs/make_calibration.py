@@ -156,7 +156,7 @@ def coverage_part(scores: pd.DataFrame, folder: Path) -> list[str]:
             lines.append(f"| {row['scenario']} | {row['family']} | 0 | {row['left_out']} |||||| ")
             continue
         lines.append(
-            f"| {row['scenario']} | {row['family']} | {people(row['replicates'])} "
+            f"| {row['scenario']} | {row['family']} | {row['replicates']:,} "
             f"| {row['left_out']} | {100 * row['cover_50']:.0f} | {100 * row['cover_90']:.1f} "
             f"| {100 * row['cover_95']:.1f} (± {200 * row['mcse_cover_95']:.1f}) "
             f"| {factor(row['bias'])} | {factor(row['width_95'])} |"
