@@ -115,7 +115,10 @@ def test_no_maximum_is_said_to_exist_where_there_is_none() -> None:
 
 
 @pytest.mark.parametrize("name", ["ztpoisson", "ztgeom"])
-@pytest.mark.parametrize("prior", ["1/N", "uniform:300", "lognormal:300,500", "gamma:9,20"])
+@pytest.mark.parametrize(
+    "prior",
+    ["1/N", "uniform:300", pytest.param("lognormal:300,500", marks=pytest.mark.slow), "gamma:9,20"],
+)
 def test_the_posterior_without_covariates_is_that_of_a_grid(name: str, prior: str) -> None:
     """Brute force over the log rate and every number of unseen people."""
     size_prior = SizePrior.parse(prior)
