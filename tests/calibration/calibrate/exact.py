@@ -206,7 +206,7 @@ def _other_lists() -> list[Regime]:
         for size in (50, 300, 2000)
     ]  # fmt: skip
     once = [
-        _regime(("one-list", f"N {size}"), (60, 200) if size == MAIN else (20, 50),
+        _regime(("one-list", f"N {size}"), (60, 200) if size == MAIN else (30, 50),
                 "Poisson and geometric captures", "one-list", captured(),
                 {"size_prior": around(size)}, change=captures)
         for size in (300, 2000)
