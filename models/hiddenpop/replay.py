@@ -99,7 +99,9 @@ def _replay_sizes(fits: FamilyFits, seed: int, reasons: list[str]) -> Replay:
 def _gap(one: SizeEstimate, two: SizeEstimate) -> float:
     """Difference of two medians of N in Monte Carlo errors; 0 only where all draws are equal."""
     if one.is_set:
-        return 0.0 if one.N() == two.N() else float("inf")
+        # A set has no mean, and nan is not equal to itself.
+        ends = [(s.low, s.median, s.high) for s in (one.N(), two.N())]
+        return 0.0 if ends[0] == ends[1] else float("inf")
     first, second = one.tree["posterior"]["N"], two.tree["posterior"]["N"]
     if first.shape == second.shape and np.array_equal(first, second):
         return 0.0

@@ -102,6 +102,14 @@ def test_a_replay_is_identical(result: Path) -> None:
     assert again.reasons == ()
 
 
+def test_a_replay_of_a_set_is_identical(table: Path, tmp_path: Path) -> None:
+    """Families that give a set have no mean."""
+    folder = tmp_path / "out"
+    found = call("recapture", table, *LISTS, "--family", "bounds", "--out", folder)
+    assert found.exit_code == 0, found.output
+    assert replay(folder).outcome == "identical"
+
+
 def test_a_changed_table_is_another_result(result: Path, tmp_path: Path) -> None:
     copy = tmp_path / "result"
     copy.mkdir()
